@@ -1,0 +1,131 @@
+"""What the steps need from the outside, as Protocols: the tools implement them, tests bring fakes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from nightly_pipeline.model.requests import (
+    BuildRequest,
+    BuildResult,
+    ContainerResult,
+    ContainerSpec,
+    Revision,
+)
+
+LineSink = Callable[[str], None]
+"""Takes one line of output as it happens, without its newline."""
+
+
+class SourceRepository(Protocol):
+    """A git repository."""
+
+    def resolve(self, ref: str, *, at: datetime | None) -> Revision:
+        """The commit `ref` points at now, or pointed at at `at`. Raises SourceError."""
+        ...
+
+    def export(self, revision: Revision, destination: Path) -> Path:
+        """Write the revision's files below `destination` (reused when there already) and return their root."""
+        ...
+
+
+class ImageBuilder(Protocol):
+    """Builds and pushes one image."""
+
+    def build(self, request: BuildRequest, log: LineSink) -> BuildResult:
+        """Raises BuildError (with `metrics` of what was seen), BuildTimedOut, DiskFull, EnvironmentNotReady."""
+        ...
+
+
+class Registry(Protocol):
+    """One repository in one registry. "Absent" is an answer (None); "could not ask" is RegistryUnavailable."""
+
+    @property
+    def role(self) -> str:
+        """The registry's name in the profile: ecr, acr."""
+        ...
+
+    def reference(self, tag_or_digest: str) -> str:
+        """host/repository:tag, or host/repository@digest."""
+        ...
+
+    def digest_of(self, tag_or_digest: str) -> str | None:
+        """The digest the registry answers for this tag or digest; None when it is absent."""
+        ...
+
+    def manifest(self, tag_or_digest: str) -> tuple[bytes, str] | None:
+        """The manifest's exact bytes and media type; None when it is absent."""
+        ...
+
+    def config_of(self, digest: str) -> dict[str, Any]:
+        """The image configuration (labels, architecture, ...) of a manifest or of an index's one real platform."""
+        ...
+
+    def put_tag(self, tag: str, digest: str) -> None:
+        """Make `tag` name `digest`, which is there already. The bytes, and so the digest, stay as they are."""
+        ...
+
+    def put_index(self, tags: Iterable[str], manifest: bytes, media_type: str) -> str:
+        """Store an index under every tag and return its digest. Its children must be there."""
+        ...
+
+    def copy_from(self, source: Registry, digest: str) -> int:
+        """Copy an image or index with all it refers to, only what is missing; return the bytes uploaded."""
+        ...
+
+    def open_blob(self, digest: str) -> Iterable[bytes]:
+        """Stream a blob in chunks."""
+        ...
+
+    def delete(self, digest: str) -> None:
+        """Delete a manifest; deleting what is absent is no error."""
+        ...
+
+
+class ContainerRunner(Protocol):
+    """Runs one container to its end."""
+
+    def run(self, spec: ContainerSpec, *, workspace: Path, log: LineSink) -> ContainerResult:
+        """Output goes to `log` line by line; what `spec.collect` names is unpacked below `workspace`.
+
+        Raises ContainerError, NoGpu, EnvironmentNotReady. A container that fails is no error: see the result.
+        """
+        ...
+
+
+class ArtifactStore(Protocol):
+    """Where artifacts are kept. Keys are relative, with forward slashes: `2026-11-20/<run>/vllm/amd64/unit/junit.xml`."""
+
+    def write(self, key: str, content: bytes) -> None:
+        """Write whole or not at all; an existing artifact is replaced."""
+        ...
+
+    def write_file(self, key: str, path: Path) -> None:
+        """Like `write`, from a file, without holding it in memory."""
+        ...
+
+    def read(self, key: str) -> bytes | None:
+        """The content, or None when it is absent."""
+        ...
+
+    def keys(self, prefix: str) -> list[str]:
+        """All keys below a prefix (a folder, without a trailing slash), sorted."""
+        ...
+
+    def delete(self, prefix: str) -> int:
+        """Delete everything below a prefix; return how many artifacts went."""
+        ...
+
+    def location(self, key: str) -> str:
+        """Where a person finds it: a path or an address."""
+        ...
+
+
+class Notifier(Protocol):
+    """Delivers the team's message."""
+
+    def post(self, *, text: str, blocks: list[dict[str, Any]], key: str) -> str | None:
+        """Send or, when a message for `key` is on record, update; return where it can be seen. Raises NotificationError."""
+        ...
