@@ -1,0 +1,273 @@
+"""Building one image: push it under its run's tag, look at it, then move the tags people use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any, Protocol
+
+from nightly_pipeline.errors import BuildError, BuildTimedOut, NightlyError, SanityCheckFailed
+from nightly_pipeline.model.metrics import BuildMetrics
+from nightly_pipeline.model.oci import compressed_size, is_index, platform_children
+from nightly_pipeline.model.outcomes import EngineFacts, ImageOutcome, ImageStatus
+from nightly_pipeline.model.plan import PlannedImage
+from nightly_pipeline.model.requests import BuildRequest, BuildResult, ContainerSpec, Revision
+from nightly_pipeline.model.tags import framework_run_tag, run_tag
+from nightly_pipeline.steps.ports import ContainerRunner, ImageBuilder, LineSink, Registry
+from nightly_pipeline.steps.records import NightRecords
+
+SANITY_COMMAND = ("/opt/nightly/sanity.py",)
+SANITY_DEADLINE_S = 120.0
+LOG_FILE = "build.log"
+METRICS_FILE = "metrics.json"
+
+
+class Logins(Protocol):
+    """Registry logins for a command that talks to registries by itself."""
+
+    def docker_config(self) -> AbstractContextManager[Path | None]:
+        """A DOCKER_CONFIG of this step's own with fresh logins, removed afterwards; None when none is needed."""
+        ...
+
+
+@dataclass(frozen=True)
+class BuildTools:
+    """What a build works with.
+
+    Attributes:
+        registry: where builds push to, the primary one.
+        cache_repository: host/repository of the layer caches; None builds without.
+        secrets: BuildKit secret id -> file.
+        workspace: an empty folder for this step alone.
+    """
+
+    builder: ImageBuilder
+    registry: Registry
+    containers: ContainerRunner
+    records: NightRecords
+    logins: Logins
+    cache_repository: str | None
+    secrets: Mapping[str, Path]
+    workspace: Path
+
+
+@dataclass(frozen=True)
+class ImageRun:
+    """One planned image in one run: what is the same for all of it."""
+
+    planned: PlannedImage
+    date: str
+    run_id: str
+    revision: Revision
+    source: Path
+
+    @property
+    def run_tag(self) -> str:
+        """The tag of this run alone, which never moves."""
+        planned = self.planned
+        tag = run_tag if planned.kind == "runtime" else framework_run_tag
+        return tag(planned.framework, planned.arch, self.run_id)
+
+
+def build_image(run: ImageRun, tools: BuildTools, log: LineSink) -> ImageOutcome:
+    """Build, push, check, tag; write the outcome and the metrics down, whatever happens, and return the outcome.
+
+    A build that fails is an outcome, not an exception. Only what interrupts this process passes through, after the
+    outcome `cancelled` was written.
+    """
+    started = datetime.now(UTC)
+    clock = monotonic()
+    kept = _Log(log, tools.workspace / LOG_FILE)
+    fields: dict[str, Any] = {"status": ImageStatus.CANCELLED, "message": "interrupted"}
+    metrics: BuildMetrics | None = None
+    try:
+        with kept:
+            result = _build(run, tools, kept)
+            metrics = result.metrics
+            fields = _settle(run, tools, result, kept)
+    except NightlyError as error:
+        metrics = metrics or _metrics_of(error)
+        fields = {"status": _status_of(error), "message": str(error)}
+    finally:
+        outcome = _outcome(run, fields, started=started, duration_s=monotonic() - clock)
+        outcome = _write(run, tools, outcome, metrics)
+    return outcome
+
+
+def build_request(run: ImageRun, tools: BuildTools, *, created: datetime, docker_config: Path | None) -> BuildRequest:
+    """The build as a value: what buildx will be asked to do."""
+    planned = run.planned
+    caches = tools.cache_repository
+    own_cache = f"{caches}:{planned.cache_tag}" if caches else None
+    return BuildRequest(
+        dockerfile=run.source / planned.dockerfile,
+        context=run.source / planned.context,
+        target=planned.kind,
+        platform=planned.platform,
+        build_args=planned.build_args,
+        labels={**planned.labels, **_labels(run, created)},
+        push_reference=tools.registry.reference(run.run_tag),
+        cache_from=_cache_sources(planned, tools),
+        cache_to=own_cache,
+        secrets=tools.secrets,
+        deadline_s=planned.timeout_s,
+        docker_host=planned.docker_host,
+        docker_config=docker_config,
+    )
+
+
+def _cache_sources(planned: PlannedImage, tools: BuildTools) -> tuple[str, ...]:
+    if not tools.cache_repository:
+        return ()
+    # A runtime image shares the framework image's layers, so that cache serves it on a builder that is new.
+    framework_cache = planned.cache_tag.replace("-runtime-", "-framework-", 1)
+    return tuple(dict.fromkeys(f"{tools.cache_repository}:{tag}" for tag in (planned.cache_tag, framework_cache)))
+
+
+def _labels(run: ImageRun, created: datetime) -> dict[str, str]:
+    return {
+        "org.opencontainers.image.revision": run.revision.label,
+        "org.opencontainers.image.source": run.revision.repository,
+        "org.opencontainers.image.created": created.isoformat(timespec="seconds"),
+        "io.nightly.run-id": run.run_id,
+        "io.nightly.date": run.date,
+    }
+
+
+def _build(run: ImageRun, tools: BuildTools, log: LineSink) -> BuildResult:
+    with tools.logins.docker_config() as docker_config:
+        request = build_request(run, tools, created=datetime.now(UTC), docker_config=docker_config)
+        return tools.builder.build(request, log)
+
+
+def _settle(run: ImageRun, tools: BuildTools, result: BuildResult, log: LineSink) -> dict[str, Any]:
+    """What happens once the image is pushed: read it back, look into it, move the tags."""
+    registry, planned = tools.registry, run.planned
+    answered = registry.digest_of(run.run_tag)
+    if answered != result.digest:
+        raise BuildError(
+            f"pushed {result.digest} as {registry.reference(run.run_tag)}, but the registry answers {answered}"
+        )
+    if planned.kind == "runtime":
+        check_sanity(run, tools, result.digest, log)
+    registry.put_tag(planned.moving_tag, result.digest)
+    return {
+        "status": ImageStatus.BUILT,
+        "digest": result.digest,
+        "reference": registry.reference(result.digest),
+        "tags": (planned.moving_tag, run.run_tag),
+        "size_bytes": image_bytes(registry, result.digest),
+    }
+
+
+def check_sanity(run: ImageRun, tools: BuildTools, digest: str, log: LineSink) -> None:
+    """Start the image's own check in it.
+
+    Raises:
+        SanityCheckFailed: it does not start, or says that the image is not what its labels say.
+    """
+    log(f"sanity check of {tools.registry.reference(digest)}")
+    with tools.logins.docker_config() as docker_config:
+        result = tools.containers.run(
+            _sanity_spec(run, tools, digest, docker_config), workspace=tools.workspace / "sanity", log=log
+        )
+    if result.exit_code != 0:
+        how = "did not end in time" if result.timed_out else f"ended with exit code {result.exit_code}"
+        raise SanityCheckFailed(f"the sanity check of {run.planned.framework}/{run.planned.arch} {how}")
+
+
+def _sanity_spec(run: ImageRun, tools: BuildTools, digest: str, docker_config: Path | None) -> ContainerSpec:
+    return ContainerSpec(
+        image=tools.registry.reference(digest),
+        entrypoint=("python3",),
+        command=SANITY_COMMAND,
+        run_id=run.run_id,
+        step="/".join(run.planned.key),
+        platform=run.planned.platform,
+        deadline_s=SANITY_DEADLINE_S,
+        docker_host=run.planned.docker_host,
+        docker_config=docker_config,
+    )
+
+
+def image_bytes(registry: Registry, digest: str) -> int | None:
+    """Compressed size of an image, or of the one image in an index; None when the registry does not have it."""
+    answer = registry.manifest(digest)
+    if answer is None:
+        return None
+    document = json.loads(answer[0])
+    if not is_index(document):
+        return compressed_size(document)
+    sizes = [image_bytes(registry, child["digest"]) or 0 for child in platform_children(document)]
+    return sum(sizes)
+
+
+def _outcome(run: ImageRun, fields: Mapping[str, Any], *, started: datetime, duration_s: float) -> ImageOutcome:
+    planned = run.planned
+    arguments = planned.build_args
+    engine = EngineFacts(
+        kind="mock" if arguments.get("ENGINE_KIND") == "mock" else "real",
+        name=planned.framework,
+        version=arguments.get("ENGINE_VERSION"),
+    )
+    return ImageOutcome(
+        date=run.date,
+        run_id=run.run_id,
+        framework=planned.framework,
+        arch=planned.arch,
+        kind=planned.kind,
+        runner=planned.runner,
+        started_at=started,
+        duration_s=round(duration_s, 3),
+        source_revision=run.revision.label,
+        engine=engine,
+        **fields,
+    )
+
+
+def _write(run: ImageRun, tools: BuildTools, outcome: ImageOutcome, metrics: BuildMetrics | None) -> ImageOutcome:
+    records, key = tools.records, run.planned.key
+    artifacts = {}
+    log_file = tools.workspace / LOG_FILE
+    if log_file.is_file():
+        artifacts["log"] = records.keep_file(run.date, run.run_id, key, log_file)
+    if metrics is not None:
+        metrics = metrics.model_copy(update={"image_bytes": outcome.size_bytes or metrics.image_bytes})
+        document = metrics.model_dump_json(indent=2)
+        artifacts["metrics"] = records.write_text(run.date, run.run_id, key, METRICS_FILE, document)
+    outcome = outcome.model_copy(update={"artifacts": artifacts})
+    records.write_outcome(outcome)
+    return outcome
+
+
+def _status_of(error: NightlyError) -> ImageStatus:
+    return ImageStatus.TIMED_OUT if isinstance(error, BuildTimedOut) else ImageStatus.FAILED
+
+
+def _metrics_of(error: NightlyError) -> BuildMetrics | None:
+    metrics = getattr(error, "metrics", None)
+    return metrics if isinstance(metrics, BuildMetrics) else None
+
+
+class _Log:
+    """Hands each line on and keeps it in a file."""
+
+    def __init__(self, sink: LineSink, path: Path) -> None:
+        self._sink = sink
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("w", encoding="utf-8", errors="replace")
+
+    def __call__(self, line: str) -> None:
+        self._sink(line)
+        self._file.write(f"{line}\n")
+
+    def __enter__(self) -> _Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()

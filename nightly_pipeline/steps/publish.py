@@ -1,0 +1,213 @@
+"""Publishing: the same bytes in every registry, tags moved last, every registry asked what it answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from nightly_pipeline.errors import (
+    EnvironmentNotReady,
+    NightlyError,
+    RegistryConflict,
+    RegistryUnavailable,
+)
+from nightly_pipeline.model.oci import INDEX_TYPE, digest_of_bytes, is_index, join_indexes
+from nightly_pipeline.model.outcomes import (
+    ImageOutcome,
+    PublicationOutcome,
+    PublicationStatus,
+    PublishedCopy,
+)
+from nightly_pipeline.model.plan import PlannedIndex, PlannedPublication
+from nightly_pipeline.model.tags import index_run_tag, run_tag
+from nightly_pipeline.steps.ports import LineSink, Registry
+from nightly_pipeline.steps.records import NightRecords
+
+Bring = Callable[[Registry], int]
+"""Brings what is published into a registry and returns the bytes uploaded."""
+
+
+@dataclass(frozen=True)
+class PublishTools:
+    """The registries by role, the primary one's role, and where outcomes are written."""
+
+    registries: Mapping[str, Registry]
+    primary: str
+    records: NightRecords
+
+    def source(self) -> Registry:
+        """The registry builds push to: where copies come from."""
+        return self.registries[self.primary]
+
+
+def publish_image(
+    planned: PlannedPublication,
+    image: ImageOutcome,
+    tools: PublishTools,
+    log: LineSink,
+    *,
+    date: str,
+    run_id: str,
+) -> PublicationOutcome:
+    """Bring a runtime image to every registry it belongs in, with its run's tag and the moving one.
+
+    A registry that refuses or cannot be asked does not keep the others from being served; the outcome says which.
+    """
+    digest = image.digest or ""
+    tags = (run_tag(planned.framework, planned.arch, run_id), planned.moving_tag)
+
+    def bring(target: Registry) -> int:
+        return 0 if target.role == tools.primary else target.copy_from(tools.source(), digest)
+
+    clock = monotonic()
+    copies = _serve(planned.registries, tools, bring, tags, digest, log)
+    return _written(
+        tools,
+        PublicationOutcome(
+            date=date,
+            run_id=run_id,
+            framework=planned.framework,
+            arch=planned.arch,
+            platforms=(planned.platform,),
+            digest=digest,
+            duration_s=round(monotonic() - clock, 3),
+            **_verdict(copies),
+        ),
+    )
+
+
+def publish_index(
+    planned: PlannedIndex,
+    images: Sequence[PublicationOutcome],
+    tools: PublishTools,
+    log: LineSink,
+    *,
+    date: str,
+    run_id: str,
+) -> PublicationOutcome:
+    """Join the published images of every architecture into one index, by digest, in every registry.
+
+    Refused (`failed`) when a platform is missing.
+    """
+    tags = (index_run_tag(planned.framework, run_id), planned.moving_tag)
+    clock = monotonic()
+    digest = None
+    try:
+        content = _joined(planned, images, tools, date)
+        digest = digest_of_bytes(content)
+        copies = _serve(
+            planned.registries, tools, lambda target: _store(target, content, tags[0]), tags, digest, log
+        )
+        verdict = _verdict(copies)
+    except NightlyError as error:
+        verdict = {"status": _status_of(error), "message": str(error)}
+    return _written(
+        tools,
+        PublicationOutcome(
+            date=date,
+            run_id=run_id,
+            framework=planned.framework,
+            arch=None,
+            platforms=planned.platforms,
+            digest=digest,
+            duration_s=round(monotonic() - clock, 3),
+            **verdict,
+        ),
+    )
+
+
+def _store(target: Registry, content: bytes, tag: str) -> int:
+    target.put_index((tag,), content, INDEX_TYPE)
+    return len(content)
+
+
+def _joined(
+    planned: PlannedIndex, images: Sequence[PublicationOutcome], tools: PublishTools, date: str
+) -> bytes:
+    indexes = [_index_of(image, tools.source()) for image in images if image.digest]
+    annotations = {"io.nightly.framework": planned.framework, "io.nightly.date": date}
+    return join_indexes(indexes, platforms=planned.platforms, annotations=annotations)
+
+
+def _index_of(image: PublicationOutcome, registry: Registry) -> dict[str, Any]:
+    """The image's own index; an image without one (built without attestations) gets one of a single entry."""
+    digest = image.digest or ""
+    answer = registry.manifest(digest)
+    if answer is None:
+        raise RegistryConflict(f"{registry.reference(digest)} was published, but is not there any more")
+    content, media_type = answer
+    document: dict[str, Any] = json.loads(content)
+    if is_index(document):
+        return document
+    platform = image.platforms[0].split("/")
+    entry = {"os": platform[0], "architecture": platform[1]}
+    return {
+        "manifests": [
+            {"mediaType": media_type, "digest": digest, "size": len(content), "platform": entry},
+        ]
+    }
+
+
+def _serve(
+    roles: Sequence[str],
+    tools: PublishTools,
+    bring: Bring,
+    tags: Sequence[str],
+    digest: str,
+    log: LineSink,
+) -> list[tuple[PublishedCopy, NightlyError | None]]:
+    return [_serve_one(tools.registries[role], bring, tags, digest, log) for role in roles]
+
+
+def _serve_one(
+    target: Registry, bring: Bring, tags: Sequence[str], digest: str, log: LineSink
+) -> tuple[PublishedCopy, NightlyError | None]:
+    copy = PublishedCopy(
+        registry=target.role, reference=target.reference(digest), tags=tuple(tags), digest=None
+    )
+    try:
+        uploaded = bring(target)
+        for tag in tags:
+            target.put_tag(tag, digest)
+        _verify(target, tags, digest)
+    except NightlyError as error:
+        log(f"{target.role}: {error}")
+        return copy.model_copy(update={"message": str(error)}), error
+    log(f"{target.role}: {target.reference(digest)} as {', '.join(tags)}; {uploaded} bytes uploaded")
+    return copy.model_copy(update={"digest": digest, "uploaded_bytes": uploaded}), None
+
+
+def _verify(target: Registry, tags: Sequence[str], digest: str) -> None:
+    """Ask the registry itself: every tag must answer with the digest that was published."""
+    for tag in tags:
+        answered = target.digest_of(tag)
+        if answered != digest:
+            raise RegistryConflict(f"{target.reference(tag)} answers {answered}, but {digest} was published")
+
+
+def _verdict(copies: Sequence[tuple[PublishedCopy, NightlyError | None]]) -> dict[str, Any]:
+    errors = [error for _, error in copies if error is not None]
+    # What was refused outweighs what could not be asked: only the second may pass by itself.
+    statuses = {_status_of(error) for error in errors}
+    status = next(
+        (word for word in (PublicationStatus.FAILED, PublicationStatus.INFRA_ERROR) if word in statuses),
+        PublicationStatus.PUBLISHED,
+    )
+    return {
+        "status": status,
+        "copies": tuple(copy for copy, _ in copies),
+        "message": "\n".join(str(error) for error in errors) or None,
+    }
+
+
+def _status_of(error: NightlyError) -> PublicationStatus:
+    passing = isinstance(error, RegistryUnavailable | EnvironmentNotReady)
+    return PublicationStatus.INFRA_ERROR if passing else PublicationStatus.FAILED
+
+
+def _written(tools: PublishTools, outcome: PublicationOutcome) -> PublicationOutcome:
+    tools.records.write_outcome(outcome)
+    return outcome

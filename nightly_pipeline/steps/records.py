@@ -1,0 +1,143 @@
+"""What a night writes down as it happens, over the artifact store: outcomes, the revision, logs.
+
+Keys are `{date}/{run_id}/{framework}/{arch}/{image or stage}/...`; an index's folder is `multi_arch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from nightly_pipeline.errors import RecordError
+from nightly_pipeline.model.outcomes import (
+    GOOD_IMAGE,
+    ImageOutcome,
+    PublicationOutcome,
+    StageOutcome,
+)
+from nightly_pipeline.model.plan import Key
+from nightly_pipeline.model.report import Outcome, key_of
+from nightly_pipeline.model.requests import Revision
+from nightly_pipeline.steps.ports import ArtifactStore
+
+OUTCOME_FILE = "outcome.json"
+SOURCE_FILE = "source.json"
+_REVISION = TypeAdapter(Revision)
+_KINDS: dict[str, type[ImageOutcome | StageOutcome | PublicationOutcome]] = {
+    "image": ImageOutcome,
+    "stage": StageOutcome,
+    "publication": PublicationOutcome,
+}
+
+
+@dataclass(frozen=True)
+class NightRecords:
+    """The records of every night, typed.
+
+    A record that cannot be read (cut short, of another version) counts as absent, and `problems` names it: unknown is
+    never green.
+    """
+
+    store: ArtifactStore
+
+    def folder(self, date: str, run_id: str, key: Key) -> str:
+        """Where everything about one entry of one run is kept."""
+        *cell, name = key
+        where = "/".join(cell) if len(cell) == _CELL_PARTS else f"{'/'.join(cell)}/multi_arch"
+        return f"{date}/{run_id}/{where}/{name.removesuffix('_tests')}"
+
+    def write_outcome(self, outcome: Outcome) -> None:
+        """Write an outcome down; the last one written for an entry of a run counts."""
+        kind = next(name for name, cls in _KINDS.items() if isinstance(outcome, cls))
+        document = TypeAdapter(dict[str, Any]).dump_json(
+            {"record": kind, **outcome.model_dump(mode="json")}, indent=2
+        )
+        folder = self.folder(outcome.date, outcome.run_id, key_of(outcome))
+        self.store.write(f"{folder}/{OUTCOME_FILE}", document)
+
+    def outcomes(self, date: str, run_id: str) -> dict[Key, Outcome]:
+        """Every outcome of one run."""
+        found = (self._read(key) for key in self._outcome_keys(f"{date}/{run_id}"))
+        return {key_of(outcome): outcome for outcome in found if outcome is not None}
+
+    def run_ids(self, date: str) -> list[str]:
+        """Runs that left anything on a date."""
+        return sorted({key.split("/")[1] for key in self.store.keys(date) if key.count("/") > 1})
+
+    def good_image(
+        self, date: str, framework: str, arch: str, kind: str, *, run_id: str | None = None
+    ) -> ImageOutcome | None:
+        """The newest good image of a date; this run's own, when it has one."""
+        images = [
+            outcome
+            for outcome in self._images(date)
+            if (outcome.framework, outcome.arch, outcome.kind) == (framework, arch, kind)
+            and outcome.status in GOOD_IMAGE
+            and outcome.digest
+        ]
+        own = [image for image in images if image.run_id == run_id]
+        return max(own or images, key=_started, default=None)
+
+    def write_revision(self, date: str, run_id: str, revision: Revision) -> None:
+        """Write down the commit a run is built from."""
+        self.store.write(f"{date}/{run_id}/{SOURCE_FILE}", _REVISION.dump_json(revision, indent=2))
+
+    def revision(self, date: str, run_id: str) -> Revision | None:
+        """The commit a run is built from, or None when it is not on record.
+
+        Raises:
+            RecordError: there is a record, but it cannot be read.
+        """
+        content = self.store.read(f"{date}/{run_id}/{SOURCE_FILE}")
+        if content is None:
+            return None
+        try:
+            return _REVISION.validate_json(content)
+        except ValidationError as error:
+            raise RecordError(f"the revision on record for run {run_id} cannot be read: {error}") from None
+
+    def write_text(self, date: str, run_id: str, key: Key, name: str, text: str) -> str:
+        """Keep a text of an entry; return its key in the store."""
+        path = f"{self.folder(date, run_id, key)}/{name}"
+        self.store.write(path, text.encode())
+        return path
+
+    def keep_file(self, date: str, run_id: str, key: Key, path: Path) -> str:
+        """Keep a file of an entry under its own name; return its key in the store."""
+        target = f"{self.folder(date, run_id, key)}/{path.name}"
+        self.store.write_file(target, path)
+        return target
+
+    def _images(self, date: str) -> Iterator[ImageOutcome]:
+        for key in self._outcome_keys(date):
+            outcome = self._read(key) if "_image/" in key else None
+            if isinstance(outcome, ImageOutcome):
+                yield outcome
+
+    def _outcome_keys(self, prefix: str) -> Iterator[str]:
+        return (key for key in self.store.keys(prefix) if key.endswith(f"/{OUTCOME_FILE}"))
+
+    def _read(self, key: str) -> Outcome | None:
+        content = self.store.read(key)
+        try:
+            document = TypeAdapter(dict[str, Any]).validate_json(content or b"")
+            return _KINDS[document.pop("record")].model_validate(document)
+        except (ValidationError, KeyError):
+            return None
+
+
+_CELL_PARTS = 2
+
+
+def _started(outcome: ImageOutcome) -> float:
+    return outcome.started_at.timestamp() if isinstance(outcome.started_at, datetime) else 0.0
+
+
+def revision_document(revision: Revision) -> dict[str, Any]:
+    """A revision as plain values, for metadata."""
+    return {name: str(value) for name, value in asdict(revision).items()}
