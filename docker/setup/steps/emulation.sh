@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# arm64 containers on an amd64 machine: QEMU registered with the kernel, with the F flag (the interpreter is opened
+# once, so it works inside containers too). `emulation.sh packages` prints what would have to be installed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. lib/common.sh
+. lib/host.sh
+. lib/apt.sh
+
+BINFMT=/proc/sys/fs/binfmt_misc
+
+# registered: some interpreter for aarch64 is enabled and works inside containers
+registered() {
+  local entry
+  for entry in "$BINFMT"/*aarch64* "$BINFMT"/*arm64*; do
+    [ -r "$entry" ] || continue
+    if grep -q '^enabled' "$entry" && grep -q '^flags:.*F' "$entry"; then return 0; fi
+  done
+  return 1
+}
+
+# Docker Desktop and its like bring their own emulation, inside a machine that cannot be seen from here.
+not_needed() { [ "$(machine_platform)" = linux/arm64 ] || [ "$(uname -s)" != Linux ]; }
+
+missing_emulation_packages() {
+  has_apt || return 0
+  if not_needed || registered; then return 0; fi
+  missing_packages qemu-user-static binfmt-support
+}
+
+mount_binfmt() {
+  [ -e "$BINFMT/register" ] || as_root mount -t binfmt_misc binfmt_misc "$BINFMT"
+}
+
+register() {
+  mount_binfmt || cannot emulation 'the kernel does not offer binfmt_misc' \
+    'Load it (sudo modprobe binfmt_misc), or use a native arm64 builder, then run this again.'
+  if has_systemd && [ -e /usr/lib/binfmt.d/qemu-aarch64.conf ]; then
+    as_root systemctl restart systemd-binfmt
+  else
+    as_root update-binfmts --enable qemu-aarch64
+  fi
+}
+
+main() {
+  if not_needed; then
+    ok emulation "not needed: $(uname -s) on $(uname -m) runs linux/arm64 by itself"
+    return
+  fi
+  if registered; then
+    ok emulation 'already registered: arm64 through QEMU'
+    return
+  fi
+  have update-binfmts || [ -e /usr/lib/binfmt.d/qemu-aarch64.conf ] || cannot emulation 'no QEMU for arm64 programs' \
+    'Install the packages qemu-user-static and binfmt-support (or their like here), then run this again.'
+  register
+  registered || cannot emulation 'QEMU is installed but does not register for arm64' \
+    "See what is registered: ls $BINFMT"
+  ok emulation 'registered: arm64 through QEMU'
+}
+
+case "${1:-}" in
+  packages) missing_emulation_packages ;;
+  *) main ;;
+esac
