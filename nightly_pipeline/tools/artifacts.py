@@ -30,8 +30,8 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 def quote_name(name: str) -> str:
     """Make any text one safe part of a key: percent-encoded, never hidden, at most 200 characters.
 
-    What is already safe stays as it is; different names stay different. A name that is too long keeps its start and
-    gets a hash of the whole.
+    What is already safe stays as it is; different names stay different. One that is too long keeps its start
+    and gets a hash of the whole.
     """
     quoted = quote(name, safe="+=@~", errors="surrogatepass")
     if not quoted or quoted.startswith("."):
@@ -63,8 +63,8 @@ def _is_safe(segment: str) -> bool:
 class LocalArtifactStore:
     """Artifacts as files below a folder. Safe to use from several processes at a time.
 
-    A reader sees an artifact whole or not at all: content is written beside its place, flushed to the disk, and
-    moved there.
+    A reader sees an artifact whole or not at all: content is written beside its place, flushed to the disk,
+    and moved there.
     """
 
     def __init__(self, root: Path) -> None:

@@ -1,0 +1,34 @@
+"""Slack's message format: what untrusted text must become, and how large a message may be."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+MAX_BLOCKS = 45
+MAX_CHARACTERS = 12_000
+"""Of the blocks as JSON, which is what Slack counts before it answers `msg_blocks_too_long`."""
+MAX_SECTION = 3_000
+MAX_TEXT = 4_000
+
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, terminal escapes among them; tab and newline stay
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # turn the direction of the text that follows
+    "\ud800-\udfff]"  # halves of a character: not valid in JSON that Slack reads
+)
+
+
+def escape_mrkdwn(text: str) -> str:
+    """Make untrusted text safe in mrkdwn: no link, no mention, no way out of code, nothing invisible.
+
+    Backticks become apostrophes, so that the text may stand between backticks; emphasis marks stay.
+    """
+    return _INVISIBLE.sub("", text).replace("`", "'").translate(_ENTITIES)
+
+
+def characters(blocks: Sequence[dict[str, Any]]) -> int:
+    """How many characters of a message's limit the blocks take."""
+    return len(json.dumps(list(blocks), ensure_ascii=False, separators=(",", ":")))

@@ -1,0 +1,64 @@
+"""The last guard before Slack: a message that it would refuse is cut, and says so outside what is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from nightly_pipeline.model.mrkdwn import MAX_BLOCKS, MAX_CHARACTERS, MAX_SECTION, MAX_TEXT, characters
+
+Block = dict[str, Any]
+
+_LONGEST_NOTE = 200
+
+
+def fit_text(text: str) -> str:
+    """The text within Slack's limit; whole lines go, and how many is said. A message is never empty."""
+    return _fit_lines(text, MAX_TEXT) or "(no text)"
+
+
+def fit_blocks(blocks: Iterable[Block]) -> list[Block]:
+    """The blocks from the top that fit (45, of 12,000 characters), then a line that says how many more."""
+    fitting = [_fit_section(block) for block in blocks]
+    if _fits(fitting, reserved_blocks=0, reserved_characters=0):
+        return fitting
+    kept = list(fitting)
+    while kept and not _fits(kept, reserved_blocks=1, reserved_characters=_LONGEST_NOTE):
+        kept.pop()
+    return [*kept, _note(len(fitting) - len(kept))]
+
+
+def _fits(blocks: list[Block], *, reserved_blocks: int, reserved_characters: int) -> bool:
+    few_enough = len(blocks) <= MAX_BLOCKS - reserved_blocks
+    return few_enough and characters(blocks) <= MAX_CHARACTERS - reserved_characters
+
+
+def _note(count: int) -> Block:
+    text = f"… {count} more {'block' if count == 1 else 'blocks'} left out: see the night's report."
+    return {"type": "context", "elements": [{"type": "plain_text", "text": text}]}
+
+
+def _fit_section(block: Block) -> Block:
+    text = block.get("text")
+    if block.get("type") != "section" or not isinstance(text, dict):
+        return block
+    return {**block, "text": {**text, "text": _fit_lines(str(text.get("text", "")), MAX_SECTION)}}
+
+
+def _fit_lines(text: str, limit: int) -> str:
+    """Whole lines, because a cut inside a line may fall inside a link or an escaped character."""
+    if len(text) <= limit:
+        return text
+    lines = text.splitlines()
+    kept: list[str] = []
+    room = limit - len(_more_lines(len(lines)))
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return "\n".join([*kept, _more_lines(len(lines) - len(kept))])
+
+
+def _more_lines(count: int) -> str:
+    return f"… {count} more {'line' if count == 1 else 'lines'}"
