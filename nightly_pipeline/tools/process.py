@@ -59,7 +59,7 @@ def run(  # noqa: PLR0913 - one door, so it has every handle
     argv: Sequence[str | Path],
     *,
     deadline_s: float,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     cwd: Path | None = None,
     stdin: bytes | None = None,
     on_stdout: LineSink | None = None,
@@ -74,7 +74,7 @@ def run(  # noqa: PLR0913 - one door, so it has every handle
     Args:
         argv: the program and its arguments; nothing is read by a shell.
         deadline_s: seconds until the program, and all it started, is ended.
-        env: variables set on top of the inherited environment; never secrets.
+        env: variables set on top of the inherited environment (None takes one away); never secrets.
         cwd: folder to run in.
         stdin: bytes for its standard input; None is an empty one.
         on_stdout: called with each line as it comes, in the calling thread. What it raises ends the program
@@ -118,7 +118,7 @@ class _Call:
     """What is called, and how errors name it."""
 
     argv: tuple[str, ...]
-    env: Mapping[str, str]
+    env: Mapping[str, str | None]
     secrets: tuple[str, ...]
 
     @property
@@ -127,8 +127,11 @@ class _Call:
 
     @property
     def _whole(self) -> tuple[str, ...]:
-        variables = tuple(f"{name}={value}" for name, value in self.env.items())
-        return ("env", *variables, *self.argv) if variables else self.argv
+        if not self.env:
+            return self.argv
+        taken_away = [part for name, value in self.env.items() if value is None for part in ("-u", name)]
+        added = [f"{name}={value}" for name, value in self.env.items() if value is not None]
+        return ("env", *taken_away, *added, *self.argv)
 
     def start(self, cwd: Path | None) -> subprocess.Popen[bytes]:
         if shutil.which(self.argv[0]) is None:
