@@ -1,0 +1,213 @@
+"""A report as GitHub-flavoured Markdown: for pull requests, CI summaries, the terminal and Dagster's metadata.
+
+Text from containers goes into code spans and code blocks only, with fences longer than any in the text; in table
+cells every character that could mean something is written as a number. So no text can break a table, start a tag,
+make a link or mention a person.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from nightly_pipeline.model.links import NO_LINKS, Links, safe_address
+from nightly_pipeline.model.outcomes import TestFailure
+from nightly_pipeline.model.quantities import duration_text, instant_text, minutes_text
+from nightly_pipeline.model.reading import (
+    Item,
+    causes,
+    consequences,
+    counts_words,
+    duration_s,
+    headline,
+    items,
+    mock_note,
+    notes,
+    plural,
+    short_revision,
+    tally,
+    tests_collected,
+    tests_run,
+)
+from nightly_pipeline.model.report import Report
+from nightly_pipeline.model.tags import short_run_id
+from nightly_pipeline.model.untrusted import clip, excerpt, one_line
+
+TABLE_COLUMNS = ("Stage", "Status", "Runner", "Duration (min)", "Artifacts")
+CHARACTERS = 60_000
+"""A pull request's comment takes 65,536."""
+
+_PLAIN = re.compile(r"[^\w \-./,;()=+%…–✓✗?]|(?<![^\W_])_|_(?![^\W_])")
+_WEB_PREFIX = re.compile(r"www\.", re.IGNORECASE)
+_FAILURES_SHOWN = 20
+_TEST_CHARACTERS, _MESSAGE_LINES, _MESSAGE_CHARACTERS = 300, 15, 1_200
+
+
+def summary_table(report: Report, links: Links = NO_LINKS) -> str:
+    """The table of a night: a header, then one row for each image, publication and stage, with links."""
+    header = [f"| {' | '.join(TABLE_COLUMNS)} |", "| --- | --- | --- | ---: | --- |"]
+    return "\n".join([*header, *(_row(item, links) for item in items(report))]) + "\n"
+
+
+def report_markdown(report: Report, links: Links = NO_LINKS, *, characters: int = CHARACTERS) -> str:
+    """The whole report: verdict, engine, problems, table, counts.
+
+    Args:
+        report: what is shown.
+        links: addresses of artifacts, runs and the page.
+        characters: about how long it may get. Problems give way first, and a line says how many are left out; the
+            verdict, the table and the counts always stand.
+    """
+    head, tail = _head(report, links), _tail(report, links)
+    problems = _problems(report, links, characters - len(head) - len(tail))
+    return f"{head}{problems}{tail}"
+
+
+def escape_cell(text: str) -> str:
+    """Text for a table cell or a paragraph: nothing in it means anything to Markdown or HTML, nor mentions anyone."""
+    escaped = _PLAIN.sub(lambda match: f"&#{ord(match[0])};", one_line(text))
+    return _WEB_PREFIX.sub(lambda match: f"{match[0][:-1]}&#46;", escaped).replace("&#64;", "&#64;\u200b")
+
+
+def code_span(text: str) -> str:
+    """One line of text as inline code, for paragraphs and lists (a table cell needs `escape_cell`)."""
+    line = one_line(text)
+    if not line:
+        return "(empty)"
+    fence = "`" * (_longest_run(line) + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{pad}{line}{pad}{fence}"
+
+
+def code_block(text: str, *, indent: str = "") -> str:
+    """Lines of text as a fenced block, each line indented (to stay inside a list's item)."""
+    fence = "`" * max(3, _longest_run(text) + 1)
+    lines = [f"{fence}text", *text.split("\n"), fence]
+    return "\n".join(f"{indent}{line}" for line in lines) + "\n"
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)
+
+
+def _row(item: Item, links: Links) -> str:
+    cells = (
+        escape_cell(item.label),
+        f"{item.symbol} {item.word}",
+        escape_cell(item.runner or "–"),
+        minutes_text(item.outcome.duration_s),
+        _artifacts(item, links),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _artifacts(item: Item, links: Links) -> str:
+    found = [_link(name, links.artifact(key)) for name, key in sorted(item.outcome.artifacts.items())]
+    run = links.run(item.outcome.run_id)
+    if run:
+        found.append(_link(f"run {short_run_id(item.outcome.run_id)}", run))
+    return ", ".join(found) or "–"
+
+
+def _link(name: str, address: str | None) -> str:
+    safe = safe_address(address)
+    return f"[{escape_cell(name)}](<{_in_brackets(safe)}>)" if safe else escape_cell(name)
+
+
+def _in_brackets(address: str) -> str:
+    # Not one of these may stand bare: they end a cell, start a tag, or are taken for emphasis before the link is.
+    return "".join(f"%{ord(char):02X}" if char in "|<>\\`" else char for char in address)
+
+
+def _head(report: Report, links: Links) -> str:
+    lines = [f"# Nightly {escape_cell(report.date)}: {headline(report)}", ""]
+    warning = mock_note(report)
+    if warning:
+        lines += [f"> **{warning}**", ""]
+    for note in notes(report):
+        lines += [f"> {note}", ""]
+    lines += [f"- {fact}" for fact in _facts(report, links)]
+    return "\n".join(lines) + "\n\n"
+
+
+def _facts(report: Report, links: Links) -> Iterator[str]:
+    yield f"Engine: **{report.engine}**, profile {code_span(report.profile)}"
+    yield f"Revision: {code_span(short_revision(report))}"
+    runs = dict.fromkeys([*(run.run_id for run in report.runs), report.run_id])
+    yield f"Run: {', '.join(_link(short_run_id(run), links.run(run)) for run in runs)}"
+    yield f"Started: {instant_text(report.started_at)}, took {duration_text(duration_s(report))}"
+    if links.page:
+        yield _link("The night's page", links.page)
+
+
+def _tail(report: Report, links: Links) -> str:
+    counts = [
+        f"- Images: {tally(image.status for image in report.images)}",
+        f"- Publications: {tally(publication.status for publication in report.publications)}",
+        f"- Stages: {tally(stage.status for stage in report.stages)}",
+        f"- Tests: {counts_words(tests_run(report))}; dry runs collected {tests_collected(report):,}",
+    ]
+    return "\n".join(["## Everything", "", summary_table(report, links), "## Counts", "", *counts]) + "\n"
+
+
+def _problems(report: Report, links: Links, budget: int) -> str:
+    found, following = causes(report), consequences(report)
+    if not found and not following:
+        return ""
+    heading = f"## Problems ({len(found)})\n\n"
+    after = _following(following)
+    budget -= len(heading) + len(after) + 80
+    shown: list[str] = []
+    for item in found:
+        text = _problem(item, links, budget)
+        if len(text) > budget:
+            break
+        shown.append(text)
+        budget -= len(text)
+    more = f"{plural(len(found) - len(shown), 'more problem')}: see the table.\n\n" if len(shown) < len(found) else ""
+    return heading + "".join(shown) + more + after
+
+
+def _problem(item: Item, links: Links, budget: int) -> str:
+    lines = [f"### {item.symbol} {escape_cell(item.label)}: {item.word}\n\n"]
+    if item.outcome.message:
+        lines.append(code_block(_cut(item.outcome.message)) + "\n")
+    if item.outcome.artifacts:
+        lines.append(f"{_artifacts(item, links)}\n\n")
+    return "".join(lines) + _failing_tests(item.failures, budget - sum(len(line) for line in lines))
+
+
+def _failing_tests(failures: Sequence[TestFailure], budget: int) -> str:
+    shown: list[str] = []
+    for failure in failures[:_FAILURES_SHOWN]:
+        text = _failure(failure)
+        budget -= len(text)
+        if budget < 80:  # noqa: PLR2004 - room for the line that says how many are left out
+            break
+        shown.append(text)
+    left_out = len(failures) - len(shown)
+    more = f"- {plural(left_out, 'more failing test')}: see the JUnit file.\n" if left_out else ""
+    return "".join(shown) + more + ("\n" if failures else "")
+
+
+def _failure(failure: TestFailure) -> str:
+    known = [word for word in (failure.verdict, failure.since and f"since {failure.since}", failure.incident) if word]
+    suffix = f" ({escape_cell(', '.join(known))})" if known else ""
+    block = code_block(_cut(failure.message), indent="  ") if failure.message.strip() else ""
+    return f"- {code_span(clip(failure.test, _TEST_CHARACTERS))}{suffix}\n{block}"
+
+
+def _cut(message: str) -> str:
+    return excerpt(message, lines=_MESSAGE_LINES, characters=_MESSAGE_CHARACTERS)
+
+
+def _following(following: Sequence[Item]) -> str:
+    if not following:
+        return ""
+    lines = [f"### {len(following)} not tried, because of the above\n"]
+    lines += [f"- {escape_cell(item.label)}: {item.word}" + _why(item) for item in following]
+    return "\n".join(lines) + "\n\n"
+
+
+def _why(item: Item) -> str:
+    return f" ({code_span(clip(item.outcome.message, _TEST_CHARACTERS))})" if item.outcome.message else ""

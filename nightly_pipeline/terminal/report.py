@@ -1,0 +1,137 @@
+"""A report in the terminal: the verdict, what is not good and why, then everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from nightly_pipeline.model.outcomes import StageOutcome, TestFailure
+from nightly_pipeline.model.quantities import duration_text, minutes_text
+from nightly_pipeline.model.reading import (
+    Item,
+    causes,
+    consequences,
+    counts_line,
+    counts_words,
+    duration_s,
+    headline,
+    items,
+    mock_note,
+    night_tone,
+    notes,
+    plural,
+    short_revision,
+    tally,
+    tests_collected,
+    tests_run,
+)
+from nightly_pipeline.model.report import Report
+from nightly_pipeline.model.tags import short_run_id
+from nightly_pipeline.model.untrusted import clip, excerpt, first_line, one_line
+from nightly_pipeline.terminal.words import STYLES, column_table, plain_text, status_text
+
+_FAILURES_SHOWN = 10
+_MESSAGE_LINES, _MESSAGE_CHARACTERS = 12, 1_000
+
+
+def report_tables(report: Report) -> RenderableType:
+    """Everything first, then the problems, then the verdict: in a terminal the end is what is read first."""
+    return Group(
+        _everything(report),
+        *_problems(report),
+        *_following(consequences(report)),
+        *_counts(report),
+        Text(),
+        *_verdict(report),
+    )
+
+
+def _everything(report: Report) -> RenderableType:
+    table = column_table("Stage", "Status", "Runner", "Min", "Tests")
+    table.columns[3].justify = "right"
+    section = ""
+    for item in items(report):
+        if section and item.cell != section:
+            table.add_section()
+        section = item.cell
+        table.add_row(
+            plain_text(item.label),
+            status_text(item),
+            plain_text(item.runner or "–"),
+            minutes_text(item.outcome.duration_s),
+            _tests(item),
+        )
+    return table
+
+
+def _tests(item: Item) -> str:
+    stage = item.outcome
+    return counts_line(stage) if isinstance(stage, StageOutcome) and any(stage.counts.model_dump().values()) else ""
+
+
+def _problems(report: Report) -> Iterator[RenderableType]:
+    for item in causes(report):
+        yield Text()
+        yield status_text(item).append(f"  {one_line(item.label)}", style="bold")
+        if item.outcome.message:
+            yield _indented(plain_text(_cut(item.outcome.message)))
+        yield from _failing_tests(item.failures)
+
+
+def _failing_tests(failures: Sequence[TestFailure]) -> Iterator[RenderableType]:
+    for failure in failures[:_FAILURES_SHOWN]:
+        known = " ".join(part for part in (failure.verdict, failure.since and f"since {failure.since}") if part)
+        yield _indented(plain_text(clip(one_line(failure.test), 300), style="bold"))
+        if known:
+            yield _indented(plain_text(known), by=4)
+        if failure.message.strip():
+            yield _indented(plain_text(_cut(failure.message)), by=4)
+    left_out = len(failures) - _FAILURES_SHOWN
+    if left_out > 0:
+        yield _indented(Text(f"{plural(left_out, 'more failing test')}: see the JUnit file", style="italic"))
+
+
+def _following(following: Sequence[Item]) -> Iterator[RenderableType]:
+    if not following:
+        return
+    yield Text()
+    yield Text("Not tried, because of the above", style="bold")
+    for item in following:
+        why = f"  {clip(first_line(item.outcome.message), 200)}" if item.outcome.message else ""
+        yield _indented(status_text(item).append_text(plain_text(f"  {one_line(item.label)}{why}", style="default")))
+
+
+def _counts(report: Report) -> Iterator[RenderableType]:
+    yield Text()
+    yield Text(f"Images        {tally(image.status for image in report.images)}")
+    yield Text(f"Publications  {tally(publication.status for publication in report.publications)}")
+    yield Text(f"Stages        {tally(stage.status for stage in report.stages)}")
+    yield Text(f"Tests         {counts_words(tests_run(report))}; dry runs collected {tests_collected(report):,}")
+
+
+def _verdict(report: Report) -> Iterator[RenderableType]:
+    warning = mock_note(report)
+    if warning:
+        yield Text(warning, style="bold yellow")
+    for note in notes(report):
+        yield plain_text(note, style="yellow")
+    facts = (
+        f"run {short_run_id(report.run_id)}",
+        f"revision {short_revision(report)}",
+        f"engine {report.engine}",
+        f"profile {report.profile}",
+        f"took {duration_text(duration_s(report))}",
+    )
+    yield plain_text(f"Nightly {report.date}: ", style="bold").append(headline(report), style=STYLES[night_tone(report)])
+    yield plain_text(", ".join(facts))
+
+
+def _cut(message: str) -> str:
+    return excerpt(message, lines=_MESSAGE_LINES, characters=_MESSAGE_CHARACTERS)
+
+
+def _indented(text: Text, by: int = 2) -> Padding:
+    return Padding(text, (0, 0, 0, by))

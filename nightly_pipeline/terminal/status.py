@@ -1,0 +1,90 @@
+"""The runs on record, newest first as the caller gives them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from nightly_pipeline.model.outcomes import NightStatus
+from nightly_pipeline.model.quantities import duration_text, instant_text
+from nightly_pipeline.model.reading import NIGHT_TONES, Tone, items
+from nightly_pipeline.model.report import Report, RunFacts, RunState
+from nightly_pipeline.model.tags import short_run_id
+from nightly_pipeline.terminal.words import column_table, marked, plain_text
+
+
+@dataclass(frozen=True)
+class StatusRow:
+    """One run: what the orchestrator knows, its verdict, and how many of its steps ended how.
+
+    `status` is None when no verdict is to be had (nothing of the run is on record).
+    """
+
+    facts: RunFacts
+    status: NightStatus | None
+    good: int = 0
+    bad: int = 0
+    unknown: int = 0
+    pending: int = 0
+
+    @classmethod
+    def of(cls, report: Report) -> Self:
+        """The row of a report of exactly one run."""
+        tones = Counter(item.tone for item in items(report))
+        return cls(
+            facts=report.runs[-1],
+            status=report.status,
+            good=tones[Tone.GOOD],
+            bad=tones[Tone.BAD],
+            unknown=tones[Tone.UNKNOWN],
+            pending=tones[Tone.PENDING],
+        )
+
+
+def status_table(rows: Iterable[StatusRow]) -> RenderableType:
+    """One row a run: night, run, state, verdict, counts, start and duration, and whether it is partial or a re-run."""
+    table = column_table("Night", "Run", "State", "Verdict", "Steps", "Started", "Took", "Note")
+    for row in rows:
+        facts = row.facts
+        table.add_row(
+            plain_text(facts.date),
+            plain_text(short_run_id(facts.run_id)),
+            facts.state.value,
+            _verdict(row),
+            _steps(row),
+            instant_text(facts.started_at).removesuffix(" UTC"),
+            _took(facts),
+            plain_text(_note(facts)),
+        )
+    return table if table.row_count else Text("No run is on record. Start one: nightly run")
+
+
+def _verdict(row: StatusRow) -> Text:
+    if row.status is None:
+        return marked(Tone.UNKNOWN, "unknown")
+    if row.facts.state is RunState.RUNNING and row.status is not NightStatus.RED:
+        return marked(Tone.PENDING, "not yet")
+    return marked(NIGHT_TONES[row.status], row.status.value)
+
+
+def _steps(row: StatusRow) -> str:
+    counted = ((row.good, "good"), (row.bad, "bad"), (row.unknown, "unknown"), (row.pending, "to come"))
+    return ", ".join(f"{count} {word}" for count, word in counted if count) or "–"
+
+
+def _took(facts: RunFacts) -> str:
+    if facts.started_at is None or facts.ended_at is None:
+        return "–"
+    return duration_text((facts.ended_at - facts.started_at).total_seconds())
+
+
+def _note(facts: RunFacts) -> str:
+    notes = ["partial"] if facts.partial else []
+    if facts.rerun_of:
+        notes.append(f"re-run of {short_run_id(facts.rerun_of)}")
+    return ", ".join(notes)

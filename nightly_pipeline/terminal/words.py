@@ -1,0 +1,41 @@
+"""Styles, marks and tables that every view of the terminal shares."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from nightly_pipeline.model.reading import SYMBOLS, Item, Tone
+from nightly_pipeline.model.untrusted import visible
+
+STYLES = {
+    Tone.GOOD.value: "green",
+    Tone.BAD.value: "bold red",
+    Tone.UNKNOWN.value: "yellow",
+    Tone.PENDING.value: "cyan",
+}
+MARKS = {tone.value: symbol for tone, symbol in SYMBOLS.items()}
+
+
+def column_table(*columns: str, title: str | None = None) -> Table:
+    """A table that stays readable at 80 columns and in a log: long words fold, nothing is cut."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def plain_text(text: str, style: str = "") -> Text:
+    """Text from anywhere: no markup in it is obeyed, no control character in it reaches the terminal."""
+    return Text(visible(text).replace("\t", "    "), style=style, overflow="fold")
+
+
+def status_text(item: Item) -> Text:
+    """A mark and the status word, in the colour of what it means."""
+    return marked(item.tone, item.word)
+
+
+def marked(tone: Tone, word: str) -> Text:
+    """A word with the mark and the colour of what it means."""
+    return Text(f"{MARKS[tone.value]} {word}", style=STYLES[tone.value], overflow="fold")
