@@ -20,17 +20,17 @@ from nightly_pipeline.model.plan import (
 )
 from nightly_pipeline.model.reading import MOCK_NOTE, label_of, plural
 from nightly_pipeline.settings import Settings
-from nightly_pipeline.terminal.words import column_table, plain_text
+from nightly_pipeline.terminal.words import add_group, column_table, plain_text
 
 _MINUTE = 60
 
 
 def plan_table(plan: Plan, settings: Settings | None = None) -> RenderableType:
-    """The plan as tables; with settings also the runners' pools, the registries and their limits."""
-    parts: list[RenderableType] = [*_head(plan), _steps(plan)]
+    """The plan as tables; with settings also the runners' pools and the registries."""
+    tables = [_steps(plan), _tags(plan), _stages(plan)]
     if settings is not None:
-        parts += [_pools(plan, settings), _registries(settings)]
-    return Group(*parts, *_foot(plan))
+        tables += [_pools(plan, settings), _registries(settings)]
+    return Group(*_head(plan), *(part for table in tables if table.row_count for part in (Text(), table)), Text(), *_foot(plan))
 
 
 def _head(plan: Plan) -> Iterator[RenderableType]:
@@ -42,19 +42,36 @@ def _head(plan: Plan) -> Iterator[RenderableType]:
 
 
 def _steps(plan: Plan) -> Table:
-    table = column_table("Step", "Runner", "At most", "What", "Waits for")
+    table = column_table("Step", "Runner", "At most", "Does", "Waits for")
+    for column in table.columns[:4]:
+        column.no_wrap = True
     table.columns[2].justify = "right"
     for cell, entries in _by_cell(plan).items():
-        table.add_section()
-        table.add_row(plain_text(cell, style="bold"))
+        add_group(table, cell)
         for entry in entries:
             table.add_row(
-                plain_text(f"  {_name(entry)}"),
+                plain_text(_name(entry)),
                 plain_text(entry.runner),
                 _timeout(entry),
-                plain_text(_what(entry)),
-                plain_text(_waits_for(entry, cell)),
+                plain_text(_does(entry)),
+                plain_text(_waits_for(entry)),
             )
+    return table
+
+
+def _tags(plan: Plan) -> Table:
+    table = column_table("Tag that moves", "To", "In", title="Tags")
+    for entry in (*plan.images, *plan.indexes):
+        table.add_row(
+            plain_text(entry.moving_tag), plain_text(label_of(entry.key)), plain_text(", ".join(entry.registries))
+        )
+    return table
+
+
+def _stages(plan: Plan) -> Table:
+    table = column_table("Stage", "Tests it selects", title="Stages")
+    for stage, markers in dict.fromkeys((stage.stage, stage.markers) for stage in plan.stages):
+        table.add_row(plain_text(stage), plain_text(markers))
     return table
 
 
@@ -76,19 +93,22 @@ def _timeout(entry: PlannedEntry) -> str:
     return "–"
 
 
-def _what(entry: PlannedEntry) -> str:
+def _does(entry: PlannedEntry) -> str:
     match entry:
         case PlannedImage():
-            return f"{entry.moving_tag} → {', '.join(entry.registries[:1])}"
-        case PlannedPublication() | PlannedIndex():
-            return f"{entry.moving_tag} → {', '.join(entry.registries)}"
+            return "build"
+        case PlannedPublication():
+            return "publish"
+        case PlannedIndex():
+            return "index"
         case PlannedStage():
-            gpus = f", {plural(entry.gpus, 'GPU')}" if entry.gpus else ""
-            return f"{entry.mode}{gpus}: {entry.markers}"
+            return f"{entry.mode}, {plural(entry.gpus, 'GPU')}" if entry.gpus else entry.mode
 
 
-def _waits_for(entry: PlannedEntry, cell: str) -> str:
-    return ", ".join(label_of(key).removeprefix(f"{cell}/") for key in entry.depends_on)
+def _waits_for(entry: PlannedEntry) -> str:
+    if isinstance(entry, PlannedIndex):
+        return f"published_image of {', '.join(entry.architectures)}"
+    return ", ".join(key[-1] for key in entry.depends_on)
 
 
 def _pools(plan: Plan, settings: Settings) -> Table:

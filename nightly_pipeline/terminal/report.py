@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -31,7 +32,7 @@ from nightly_pipeline.model.reading import (
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id
 from nightly_pipeline.model.untrusted import clip, excerpt, first_line, one_line
-from nightly_pipeline.terminal.words import STYLES, column_table, plain_text, status_text
+from nightly_pipeline.terminal.words import STYLES, add_group, column_table, plain_text, status_text
 
 _FAILURES_SHOWN = 10
 _MESSAGE_LINES, _MESSAGE_CHARACTERS = 12, 1_000
@@ -51,19 +52,19 @@ def report_tables(report: Report) -> RenderableType:
 
 def _everything(report: Report) -> RenderableType:
     table = column_table("Stage", "Status", "Runner", "Min", "Tests")
+    for column in table.columns[:4]:
+        column.no_wrap = True
     table.columns[3].justify = "right"
-    section = ""
-    for item in items(report):
-        if section and item.cell != section:
-            table.add_section()
-        section = item.cell
-        table.add_row(
-            plain_text(item.label),
-            status_text(item),
-            plain_text(item.runner or "–"),
-            minutes_text(item.outcome.duration_s),
-            _tests(item),
-        )
+    for cell, group in groupby(items(report), key=lambda item: item.cell):
+        add_group(table, cell)
+        for item in group:
+            table.add_row(
+                plain_text(one_line(item.name)),
+                status_text(item),
+                plain_text(one_line(item.runner or "–")),
+                minutes_text(item.outcome.duration_s),
+                _tests(item),
+            )
     return table
 
 

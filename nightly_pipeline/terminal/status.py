@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Self
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from nightly_pipeline.model.outcomes import NightStatus
-from nightly_pipeline.model.quantities import duration_text, instant_text
+from nightly_pipeline.model.quantities import duration_text
 from nightly_pipeline.model.reading import NIGHT_TONES, Tone, items
 from nightly_pipeline.model.report import Report, RunFacts, RunState
 from nightly_pipeline.model.tags import short_run_id
@@ -47,17 +48,18 @@ class StatusRow:
 
 
 def status_table(rows: Iterable[StatusRow]) -> RenderableType:
-    """One row a run: night, run, state, verdict, counts, start and duration, and whether it is partial or a re-run."""
-    table = column_table("Night", "Run", "State", "Verdict", "Steps", "Started", "Took", "Note")
+    """One row a run: night, verdict, how many of its steps are good, start and duration, partial or a re-run."""
+    table = column_table("Night", "Run", "Verdict", "Good", "Started UTC", "Took", "Note")
+    for column in table.columns[:-1]:
+        column.no_wrap = True
     for row in rows:
         facts = row.facts
         table.add_row(
             plain_text(facts.date),
             plain_text(short_run_id(facts.run_id)),
-            facts.state.value,
             _verdict(row),
-            _steps(row),
-            instant_text(facts.started_at).removesuffix(" UTC"),
+            f"{row.good} of {row.good + row.bad + row.unknown + row.pending}",
+            f"{facts.started_at.astimezone(UTC):%m-%d %H:%M}" if facts.started_at else "–",
             _took(facts),
             plain_text(_note(facts)),
         )
@@ -65,16 +67,11 @@ def status_table(rows: Iterable[StatusRow]) -> RenderableType:
 
 
 def _verdict(row: StatusRow) -> Text:
+    if row.facts.state is RunState.RUNNING and row.status is not NightStatus.RED:
+        return marked(Tone.PENDING, "running")
     if row.status is None:
         return marked(Tone.UNKNOWN, "unknown")
-    if row.facts.state is RunState.RUNNING and row.status is not NightStatus.RED:
-        return marked(Tone.PENDING, "not yet")
     return marked(NIGHT_TONES[row.status], row.status.value)
-
-
-def _steps(row: StatusRow) -> str:
-    counted = ((row.good, "good"), (row.bad, "bad"), (row.unknown, "unknown"), (row.pending, "to come"))
-    return ", ".join(f"{count} {word}" for count, word in counted if count) or "–"
 
 
 def _took(facts: RunFacts) -> str:
@@ -84,7 +81,9 @@ def _took(facts: RunFacts) -> str:
 
 
 def _note(facts: RunFacts) -> str:
-    notes = ["partial"] if facts.partial else []
+    notes = [facts.state.value] if facts.state in {RunState.CANCELLED, RunState.RUNNING} else []
+    if facts.partial:
+        notes.append("partial")
     if facts.rerun_of:
         notes.append(f"re-run of {short_run_id(facts.rerun_of)}")
     return ", ".join(notes)

@@ -20,10 +20,25 @@ MARKS = {tone.value: symbol for tone, symbol in SYMBOLS.items()}
 
 def column_table(*columns: str, title: str | None = None) -> Table:
     """A table that stays readable at 80 columns and in a log: long words fold, nothing is cut."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def add_group(table: Table, name: str) -> None:
+    """A line that names the rows below it."""
+    if table.row_count:
+        table.add_row()
+    table.add_row(plain_text(name, style="bold"))
 
 
 def plain_text(text: str, style: str = "") -> Text:
