@@ -20,7 +20,7 @@ from nightly_pipeline.model.message_blocks import (
     section,
 )
 from nightly_pipeline.model.mrkdwn import escape_mrkdwn
-from nightly_pipeline.model.outcomes import StageOutcome, TestFailure
+from nightly_pipeline.model.outcomes import NightStatus, StageOutcome, TestFailure
 from nightly_pipeline.model.quantities import duration_text
 from nightly_pipeline.model.reading import (
     Item,
@@ -49,8 +49,10 @@ Message = tuple[str, list[Block]]
 """The text of the notification, and the blocks."""
 
 _MARKS = {Tone.GOOD: "✅", Tone.BAD: "❌", Tone.UNKNOWN: "⚠️", Tone.PENDING: "⏳"}
+_PROBLEMS_IN_THE_MESSAGE = 10
 _TESTS_IN_THE_MESSAGE = 3
 _TESTS_IN_THE_THREAD = 25
+_NOT_TRIED_NAMED = 20
 _MESSAGE_LIMIT = 1_500
 _TEST_MESSAGE_LIMIT = 600
 
@@ -64,7 +66,9 @@ def night_message(report: Report, links: Links = NO_LINKS) -> Message:
     title = f"{_MARKS[night_tone(report)]} {_title(report)}"
     head = [header(title), *_warnings(report), section([_in_short(report)])]
     body = [section(_problem(item)) for item in causes(report)]
-    return _notification(report), fitted(head, body, list(_end(report, links)), noun="problem")
+    return _notification(report), fitted(
+        head, body, list(_end(report, links)), noun="problem", most=_PROBLEMS_IN_THE_MESSAGE
+    )
 
 
 def thread_messages(report: Report, links: Links = NO_LINKS) -> list[Message]:
@@ -105,15 +109,17 @@ def _in_short(report: Report) -> str:
         return f"*{plural(len(own), 'problem')}*{not_tried}"
     if report.running:
         return "Nothing has failed so far."
-    everything = len(items(report))
-    return f"All {plural(everything, 'step')} good." if everything else "Nothing was planned, so nothing is known."
+    if report.status is NightStatus.GREEN:
+        return f"All {plural(len(items(report)), 'step')} good."
+    return "Nothing was planned, so nothing is known."
 
 
 def _problem(item: Item) -> Iterator[str]:
     yield f"{item.symbol} *{escape_mrkdwn(one_line(item.label))}* {item.word}{_tests(item)}"
     if item.failures:
         for failure in item.failures[:_TESTS_IN_THE_MESSAGE]:
-            yield f"  • {code(_short_name(failure), limit=160)}{_verdict(failure)}"
+            why = f" {code(first_line(failure.message), limit=120)}" if failure.message.strip() else ""
+            yield f"  • *{code(_short_name(failure), limit=160)}*{_verdict(failure)}{why}"
         left_out = len(item.failures) - _TESTS_IN_THE_MESSAGE
         if left_out > 0:
             yield f"  • {plural(left_out, 'more test')}"
@@ -141,14 +147,11 @@ def _verdict(failure: TestFailure) -> str:
 def _end(report: Report, links: Links) -> Iterator[Block]:
     following = consequences(report)
     if following:
-        yield context([f"Not tried: {', '.join(escape_mrkdwn(one_line(item.label)) for item in following[:20])}{_more(following)}"])
+        named = ", ".join(escape_mrkdwn(one_line(item.label)) for item in following[:_NOT_TRIED_NAMED])
+        left_out = len(following) - _NOT_TRIED_NAMED
+        yield context([f"Not tried: {named}{f' and {left_out} more' if left_out > 0 else ''}"])
     yield section(_counts(report))
     yield context([" · ".join(_facts(report, links))])
-
-
-def _more(following: Sequence[Item]) -> str:
-    left_out = len(following) - 20
-    return f" and {left_out} more" if left_out > 0 else ""
 
 
 def _counts(report: Report) -> Iterator[str]:

@@ -30,9 +30,14 @@ def context(lines: Iterable[str]) -> Block:
     return {"type": "context", "elements": [_mrkdwn(_fitting(list(lines), "line"))]}
 
 
-def fitted(head: Sequence[Block], body: Sequence[Block], tail: Sequence[Block], *, noun: str) -> list[Block]:
-    """Head, as much of the body as fits, how many more there are, and tail. Head and tail always stand."""
-    kept = list(body)
+def fitted(
+    head: Sequence[Block], body: Sequence[Block], tail: Sequence[Block], *, noun: str, most: int = MAX_BLOCKS
+) -> list[Block]:
+    """Head, as much of the body as fits (and `most` at most), how many more there are, and tail.
+
+    Head and tail always stand: the caller keeps them short.
+    """
+    kept = list(body[:most])
     while kept and not _fits([*head, *kept, *tail], reserve=len(kept) < len(body)):
         kept.pop()
     left_out = len(body) - len(kept)
