@@ -182,5 +182,6 @@ class PublicationOutcome(Record):
     platforms: tuple[str, ...] = ()
     copies: tuple[PublishedCopy, ...] = ()
     duration_s: float = 0.0
+    started_at: datetime | None = None
     message: str | None = None
     artifacts: dict[str, str] = Field(default_factory=dict)

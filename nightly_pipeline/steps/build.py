@@ -18,6 +18,7 @@ from nightly_pipeline.model.outcomes import EngineFacts, ImageOutcome, ImageStat
 from nightly_pipeline.model.plan import PlannedImage
 from nightly_pipeline.model.requests import BuildRequest, BuildResult, ContainerSpec, Revision
 from nightly_pipeline.model.tags import framework_run_tag, run_tag
+from nightly_pipeline.steps.logs import KeptLog
 from nightly_pipeline.steps.ports import ContainerRunner, ImageBuilder, LineSink, Registry
 from nightly_pipeline.steps.records import NightRecords
 
@@ -82,7 +83,7 @@ def build_image(run: ImageRun, tools: BuildTools, log: LineSink) -> ImageOutcome
     """
     started = datetime.now(UTC)
     clock = monotonic()
-    kept = _Log(log, tools.workspace / LOG_FILE)
+    kept = KeptLog(log, tools.workspace / LOG_FILE)
     fields: dict[str, Any] = {"status": ImageStatus.CANCELLED, "message": "interrupted"}
     metrics: BuildMetrics | None = None
     try:
@@ -96,6 +97,36 @@ def build_image(run: ImageRun, tools: BuildTools, log: LineSink) -> ImageOutcome
     finally:
         outcome = _outcome(run, fields, started=started, duration_s=monotonic() - clock)
         outcome = _write(run, tools, outcome, metrics)
+    return outcome
+
+
+def reuse_image(run: ImageRun, tools: BuildTools) -> ImageOutcome | None:
+    """Take over the image this night already has of the same revision, when it is good and still in the registry.
+
+    The run's tag is put on it and the outcome `reused` written down. None when there is nothing to take over.
+
+    Raises:
+        RegistryError: the registry refused, or could not be asked.
+    """
+    planned = run.planned
+    image = tools.records.good_image(run.date, planned.framework, planned.arch, planned.kind)
+    if image is None or image.digest is None or image.source_revision != run.revision.label:
+        return None
+    if tools.registry.digest_of(image.digest) is None:
+        return None
+    tools.registry.put_tag(run.run_tag, image.digest)
+    outcome = image.model_copy(
+        update={
+            "run_id": run.run_id,
+            "status": ImageStatus.REUSED,
+            "tags": (planned.moving_tag, run.run_tag),
+            "built_by_run": image.built_by_run or image.run_id,
+            "started_at": datetime.now(UTC),
+            "duration_s": 0.0,
+            "artifacts": {},
+        }
+    )
+    tools.records.write_outcome(outcome)
     return outcome
 
 
@@ -253,21 +284,3 @@ def _metrics_of(error: NightlyError) -> BuildMetrics | None:
     metrics = getattr(error, "metrics", None)
     return metrics if isinstance(metrics, BuildMetrics) else None
 
-
-class _Log:
-    """Hands each line on and keeps it in a file."""
-
-    def __init__(self, sink: LineSink, path: Path) -> None:
-        self._sink = sink
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("w", encoding="utf-8", errors="replace")
-
-    def __call__(self, line: str) -> None:
-        self._sink(line)
-        self._file.write(f"{line}\n")
-
-    def __enter__(self) -> _Log:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
@@ -62,7 +63,7 @@ def publish_image(
     def bring(target: Registry) -> int:
         return 0 if target.role == tools.primary else target.copy_from(tools.source(), digest)
 
-    clock = monotonic()
+    started, clock = datetime.now(UTC), monotonic()
     copies = _serve(planned.registries, tools, bring, tags, digest, log)
     return _written(
         tools,
@@ -73,6 +74,7 @@ def publish_image(
             arch=planned.arch,
             platforms=(planned.platform,),
             digest=digest,
+            started_at=started,
             duration_s=round(monotonic() - clock, 3),
             **_verdict(copies),
         ),
@@ -93,7 +95,7 @@ def publish_index(
     Refused (`failed`) when a platform is missing.
     """
     tags = (index_run_tag(planned.framework, run_id), planned.moving_tag)
-    clock = monotonic()
+    started, clock = datetime.now(UTC), monotonic()
     digest = None
     try:
         content = _joined(planned, images, tools, date)
@@ -113,6 +115,7 @@ def publish_index(
             arch=None,
             platforms=planned.platforms,
             digest=digest,
+            started_at=started,
             duration_s=round(monotonic() - clock, 3),
             **verdict,
         ),

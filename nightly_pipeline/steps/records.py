@@ -5,22 +5,22 @@ Keys are `{date}/{run_id}/{framework}/{arch}/{image or stage}/...`; an index's f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from nightly_pipeline.errors import RecordError
 from nightly_pipeline.model.outcomes import (
     GOOD_IMAGE,
+    GOOD_PUBLICATION,
     ImageOutcome,
     PublicationOutcome,
     StageOutcome,
 )
-from nightly_pipeline.model.plan import Key
+from nightly_pipeline.model.plan import Key, image_key, publication_key
 from nightly_pipeline.model.report import Outcome, key_of
 from nightly_pipeline.model.requests import Revision
 from nightly_pipeline.steps.ports import ArtifactStore
@@ -65,23 +65,31 @@ class NightRecords:
         found = (self._read(key) for key in self._outcome_keys(f"{date}/{run_id}"))
         return {key_of(outcome): outcome for outcome in found if outcome is not None}
 
+    def outcome(self, date: str, run_id: str, key: Key) -> Outcome | None:
+        """The outcome of one entry of one run, or None when none is on record."""
+        return self._read(f"{self.folder(date, run_id, key)}/{OUTCOME_FILE}")
+
     def run_ids(self, date: str) -> list[str]:
         """Runs that left anything on a date."""
         return sorted({key.split("/")[1] for key in self.store.keys(date) if key.count("/") > 1})
 
     def good_image(
-        self, date: str, framework: str, arch: str, kind: str, *, run_id: str | None = None
+        self, date: str, framework: str, arch: str, kind: str, *, prefer: Sequence[str] = ()
     ) -> ImageOutcome | None:
-        """The newest good image of a date; this run's own, when it has one."""
-        images = [
-            outcome
-            for outcome in self._images(date)
-            if (outcome.framework, outcome.arch, outcome.kind) == (framework, arch, kind)
-            and outcome.status in GOOD_IMAGE
-            and outcome.digest
-        ]
-        own = [image for image in images if image.run_id == run_id]
-        return max(own or images, key=_started, default=None)
+        """The newest good image of a night, or that of the first of the preferred runs that has one."""
+        key = image_key(framework, arch, kind)
+        found = [outcome for outcome in self._of(date, key) if isinstance(outcome, ImageOutcome)]
+        good = [image for image in found if image.status in GOOD_IMAGE and image.digest]
+        return _preferred(good, prefer) or max(good, key=_started, default=None)
+
+    def published(
+        self, date: str, framework: str, arch: str, *, prefer: Sequence[str] = ()
+    ) -> PublicationOutcome | None:
+        """The newest publication of a cell that was served, or that of the first preferred run that has one."""
+        key = publication_key(framework, arch)
+        found = [outcome for outcome in self._of(date, key) if isinstance(outcome, PublicationOutcome)]
+        good = [outcome for outcome in found if outcome.status in GOOD_PUBLICATION]
+        return _preferred(good, prefer) or max(good, key=_started, default=None)
 
     def write_revision(self, date: str, run_id: str, revision: Revision) -> None:
         """Write down the commit a run is built from."""
@@ -113,10 +121,11 @@ class NightRecords:
         self.store.write_file(target, path)
         return target
 
-    def _images(self, date: str) -> Iterator[ImageOutcome]:
-        for key in self._outcome_keys(date):
-            outcome = self._read(key) if "_image/" in key else None
-            if isinstance(outcome, ImageOutcome):
+    def _of(self, date: str, key: Key) -> Iterator[Outcome]:
+        """Every outcome of one entry, over all runs of a night."""
+        for run_id in self.run_ids(date):
+            outcome = self.outcome(date, run_id, key)
+            if outcome is not None:
                 yield outcome
 
     def _outcome_keys(self, prefix: str) -> Iterator[str]:
@@ -132,10 +141,16 @@ class NightRecords:
 
 
 _CELL_PARTS = 2
+_OutcomeT = TypeVar("_OutcomeT", ImageOutcome, PublicationOutcome)
 
 
-def _started(outcome: ImageOutcome) -> float:
-    return outcome.started_at.timestamp() if isinstance(outcome.started_at, datetime) else 0.0
+def _started(outcome: ImageOutcome | PublicationOutcome) -> float:
+    return outcome.started_at.timestamp() if outcome.started_at else 0.0
+
+
+def _preferred(outcomes: Sequence[_OutcomeT], run_ids: Sequence[str]) -> _OutcomeT | None:
+    by_run = {outcome.run_id: outcome for outcome in outcomes}
+    return next((by_run[run_id] for run_id in run_ids if run_id in by_run), None)
 
 
 def revision_document(revision: Revision) -> dict[str, Any]:

@@ -33,6 +33,11 @@ class NightRun:
         """The night's date as the records name it."""
         return self.date.isoformat()
 
+    @property
+    def image_runs(self) -> tuple[str, ...]:
+        """Runs whose images this one prefers to others of the night: its own, then those of the run it repeats."""
+        return (self.run_id, self.rerun_of) if self.rerun_of else (self.run_id,)
+
 
 def revision_of(run: NightRun, *, repository: SourceRepository, ref: str, records: NightRecords) -> Revision:
     """The commit this run is built from, written down the first time it is asked for.

@@ -1,0 +1,117 @@
+"""Jobs, the schedule, and the sensors that ask for the summary when a run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC
+
+import dagster as dg
+
+from nightly_pipeline.assets.naming import (
+    JOB_NAME,
+    RUN_DATE_TAG,
+    SUMMARY_JOB_NAME,
+    SUMMARY_TAG,
+    framework_job_name,
+)
+from nightly_pipeline.model.plan import SOURCE_KEY, SUMMARY_KEY
+
+# A whole night takes three to four hours; what still runs after twelve hangs.
+MAX_RUNTIME_S = 12 * 3600
+SCHEDULE = "0 8 * * *"
+
+_ENDINGS = {
+    "after_success": dg.DagsterRunStatus.SUCCESS,
+    "after_failure": dg.DagsterRunStatus.FAILURE,
+    "after_cancellation": dg.DagsterRunStatus.CANCELED,
+}
+
+
+def night_jobs(
+    frameworks: Sequence[str], assets: Sequence[dg.AssetsDefinition], partitions: dg.PartitionsDefinition
+) -> list[dg.UnresolvedAssetJobDefinition]:
+    """`nightly`, the whole night, and one job per framework: a backfill takes a job, not a selection."""
+    tags = {"dagster/max_runtime": str(MAX_RUNTIME_S)}
+    whole = dg.AssetSelection.all() - dg.AssetSelection.assets(list(SUMMARY_KEY))
+    jobs = [
+        dg.define_asset_job(
+            JOB_NAME,
+            selection=whole,
+            partitions_def=partitions,
+            tags=tags,
+            description="The whole night: every framework, every architecture.",
+        )
+    ]
+    for framework in frameworks:
+        own = [asset.key for asset in assets if asset.key.path[0] == framework]
+        jobs.append(
+            dg.define_asset_job(
+                framework_job_name(framework),
+                selection=dg.AssetSelection.assets(list(SOURCE_KEY), *own),
+                partitions_def=partitions,
+                tags=tags,
+                description=f"One framework's part of the night: {framework} on every architecture.",
+            )
+        )
+    return jobs
+
+
+def summary_job(partitions: dg.PartitionsDefinition) -> dg.UnresolvedAssetJobDefinition:
+    """The job of the summary alone."""
+    return dg.define_asset_job(
+        SUMMARY_JOB_NAME,
+        selection=dg.AssetSelection.assets(list(SUMMARY_KEY)),
+        partitions_def=partitions,
+        description="Report, page and message of a night; asked for whenever one of its runs ends.",
+    )
+
+
+def night_schedule(job: dg.UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+    """Every night at 08:00 UTC, the partition of that date."""
+
+    @dg.schedule(
+        name="every_night",
+        job=job,
+        cron_schedule=SCHEDULE,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="08:00 UTC (12:00 AM PST). After downtime only the newest missed night starts by itself.",
+    )
+    def every_night(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        night = context.scheduled_execution_time.astimezone(UTC).date().isoformat()
+        return dg.RunRequest(run_key=night, partition_key=night, tags={"nightly/trigger": "schedule"})
+
+    return every_night
+
+
+def summary_sensors(
+    jobs: Sequence[dg.UnresolvedAssetJobDefinition], summary: dg.UnresolvedAssetJobDefinition
+) -> list[dg.SensorDefinition]:
+    """One sensor an ending. They only ask for a summary run: a sensor that raises has already moved its cursor."""
+    return [_sensor(name, status, jobs, summary) for name, status in _ENDINGS.items()]
+
+
+def _sensor(
+    name: str,
+    status: dg.DagsterRunStatus,
+    jobs: Sequence[dg.UnresolvedAssetJobDefinition],
+    summary: dg.UnresolvedAssetJobDefinition,
+) -> dg.SensorDefinition:
+    @dg.run_status_sensor(
+        run_status=status,
+        name=f"summary_{name}",
+        monitored_jobs=[*jobs],
+        request_job=summary,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=5,
+        description="Asks for the night's summary when a run of it ends.",
+    )
+    def sensor(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+        run = context.dagster_run
+        night = run.tags.get(RUN_DATE_TAG)
+        if night is None:
+            return dg.SkipReason(f"run {run.run_id} belongs to no night")
+        return dg.RunRequest(run_key=run.run_id, partition_key=night, tags={SUMMARY_TAG: run.run_id})
+
+    return sensor
+

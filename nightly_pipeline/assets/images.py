@@ -1,0 +1,150 @@
+"""Assets of images: built, published, joined into a multi-arch index."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from nightly_pipeline.assets.metadata import image_metadata, publication_metadata
+from nightly_pipeline.assets.naming import cell_group
+from nightly_pipeline.assets.night_run import night_run, reuses_good_results
+from nightly_pipeline.assets.output import print_line
+from nightly_pipeline.assets.workplace import Workplace
+from nightly_pipeline.model.outcomes import GOOD_IMAGE, GOOD_PUBLICATION, ImageOutcome, PublicationOutcome
+from nightly_pipeline.model.plan import PlannedImage, PlannedIndex, PlannedPublication
+from nightly_pipeline.steps.build import ImageRun, build_image, reuse_image
+from nightly_pipeline.steps.publish import publish_image, publish_index
+from nightly_pipeline.steps.source import NightRun
+
+Result = dg.MaterializeResult[None]
+
+
+def image_asset(planned: PlannedImage, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset of one image of one cell."""
+
+    @dg.asset(
+        key=list(planned.key),
+        deps=[list(key) for key in planned.depends_on],
+        partitions_def=partitions,
+        group_name=cell_group(planned.framework, planned.arch),
+        pool=planned.runner,
+        kinds={"docker"},
+        tags={"framework": planned.framework, "arch": planned.arch, "runner": planned.runner},
+        description=(
+            f"The {planned.kind} image of {planned.framework} for {planned.platform}, built from "
+            f"`{planned.dockerfile}` and pushed as `{planned.moving_tag}`."
+        ),
+    )
+    def image(context: dg.AssetExecutionContext, workplace: Workplace) -> Result:
+        return _settled(context, workplace, _image_outcome(context, workplace, planned))
+
+    return image
+
+
+def _image_outcome(
+    context: dg.AssetExecutionContext, workplace: Workplace, planned: PlannedImage
+) -> ImageOutcome:
+    night = night_run(context, workplace.settings())
+    revision = workplace.revision(night)
+    with workplace.workspace(night.run_id, planned.key) as workspace:
+        tools = workplace.build_tools(workspace)
+        run = ImageRun(
+            planned=planned,
+            date=night.partition,
+            run_id=night.run_id,
+            revision=revision,
+            source=workplace.export(revision),
+        )
+        reused = reuse_image(run, tools) if reuses_good_results(context) else None
+        return reused or build_image(run, tools, print_line)
+
+
+def _settled(context: dg.AssetExecutionContext, workplace: Workplace, outcome: ImageOutcome) -> Result:
+    metadata = image_metadata(outcome, workplace.records())
+    if outcome.status not in GOOD_IMAGE:
+        # Told apart from a crash: the outcome is on record, and building the same thing again would not help.
+        raise dg.Failure(f"{outcome.status}: {outcome.message}", metadata=metadata, allow_retries=False)
+    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(outcome.digest or ""))
+
+
+def publication_asset(planned: PlannedPublication, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset of one cell's published image."""
+
+    @dg.asset(
+        key=list(planned.key),
+        deps=[list(key) for key in planned.depends_on],
+        partitions_def=partitions,
+        group_name=cell_group(planned.framework, planned.arch),
+        kinds={"docker"},
+        tags={"framework": planned.framework, "arch": planned.arch},
+        description=(
+            f"The runtime image of {planned.framework} for {planned.platform}, the same digest in "
+            f"{' and '.join(planned.registries)}, as `{planned.moving_tag}`."
+        ),
+    )
+    def published(context: dg.AssetExecutionContext, workplace: Workplace) -> Result:
+        night, records = night_run(context, workplace.settings()), workplace.records()
+        image = records.good_image(
+            night.partition, planned.framework, planned.arch, "runtime", prefer=night.image_runs
+        )
+        if image is None:
+            raise dg.Failure(f"blocked: {_no_image(night, planned)}", allow_retries=False)
+        outcome = publish_image(
+            planned,
+            image,
+            workplace.publish_tools(),
+            print_line,
+            date=night.partition,
+            run_id=night.run_id,
+        )
+        return _published(outcome)
+
+    return published
+
+
+def index_asset(planned: PlannedIndex, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset of one framework's multi-arch index."""
+
+    @dg.asset(
+        key=list(planned.key),
+        deps=[list(key) for key in planned.depends_on],
+        partitions_def=partitions,
+        group_name=cell_group(planned.framework, None),
+        kinds={"docker"},
+        tags={"framework": planned.framework},
+        description=(
+            f"The {' and '.join(planned.platforms)} images of {planned.framework} joined into one index, as "
+            f"`{planned.moving_tag}`. Refused when a platform is missing."
+        ),
+    )
+    def multi_arch(context: dg.AssetExecutionContext, workplace: Workplace) -> Result:
+        night, records = night_run(context, workplace.settings()), workplace.records()
+        images = [
+            publication
+            for arch in planned.architectures
+            if (publication := records.published(night.partition, planned.framework, arch, prefer=night.image_runs))
+        ]
+        outcome = publish_index(
+            planned,
+            images,
+            workplace.publish_tools(),
+            print_line,
+            date=night.partition,
+            run_id=night.run_id,
+        )
+        return _published(outcome)
+
+    return multi_arch
+
+
+def _published(outcome: PublicationOutcome) -> Result:
+    metadata = publication_metadata(outcome)
+    if outcome.status not in GOOD_PUBLICATION:
+        raise dg.Failure(f"{outcome.status}: {outcome.message}", metadata=metadata, allow_retries=False)
+    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(outcome.digest or ""))
+
+
+def _no_image(night: NightRun, planned: PlannedPublication) -> str:
+    return (
+        f"there is no good runtime image of {planned.framework}/{planned.arch} for the night of {night.partition}; "
+        "materialize it first"
+    )

@@ -1,0 +1,160 @@
+"""Running a night from the command line, through the same jobs as the daemon's, and watching it."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import dagster as dg
+
+from nightly_pipeline.assets.naming import (
+    LAUNCH_TAG,
+    PROCESS_TAG,
+    PROFILE_TAG,
+    RERUN_TAG,
+    REUSE_TAG,
+    REVISION_TAG,
+    RUN_DATE_TAG,
+    SUMMARY_TAG,
+    step_key,
+)
+from nightly_pipeline.errors import RecordError
+from nightly_pipeline.model.plan import SOURCE_KEY, SUMMARY_KEY, Key
+from nightly_pipeline.tools.liveness import this_process
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_POLL_S = 0.5
+_STEP_EVENTS = {
+    dg.DagsterEventType.STEP_START: "started",
+    dg.DagsterEventType.STEP_SUCCESS: "ended",
+    dg.DagsterEventType.STEP_FAILURE: "ended",
+}
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A run to start.
+
+    Attributes:
+        date: the night, as its partition's key.
+        keys: what to do of it; the source revision comes along by itself.
+        profile: recorded with the run.
+        revision, rerun_of, reuse: see the tags of the same meaning.
+        launch_id: how the run is found before its id is known.
+    """
+
+    date: str
+    keys: Sequence[Key]
+    profile: str
+    revision: str | None = None
+    rerun_of: str | None = None
+    reuse: bool = False
+    launch_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def tags(self) -> dict[str, str]:
+        """The run's tags."""
+        optional = {REVISION_TAG: self.revision, RERUN_TAG: self.rerun_of, REUSE_TAG: "true" if self.reuse else None}
+        return {
+            RUN_DATE_TAG: self.date,
+            PROFILE_TAG: self.profile,
+            LAUNCH_TAG: self.launch_id,
+            PROCESS_TAG: this_process(),
+            "nightly/trigger": "command line",
+            **{tag: value for tag, value in optional.items() if value is not None},
+        }
+
+
+def execute_night(instance: dg.DagsterInstance, launch: Launch, job: Callable[[], dg.JobDefinition]) -> None:
+    """Execute the run in this process and its children, to its end.
+
+    How it ended is on record; only an interruption (Ctrl-C, TERM) is raised, after every step was ended.
+    """
+    keys = [SOURCE_KEY, *launch.keys]
+    dg.execute_job(
+        dg.reconstructable(job),
+        instance=instance,
+        run_config=_QUIET,
+        tags=launch.tags(),
+        asset_selection=[dg.AssetKey(list(key)) for key in keys],
+        raise_on_error=False,
+    )
+
+
+def execute_summary(
+    instance: dg.DagsterInstance, job: dg.JobDefinition, *, date: str, run_id: str
+) -> bool:
+    """Make the night's summary in this process; whether it succeeded."""
+    result = job.execute_in_process(
+        run_config=_QUIET,
+        instance=instance,
+        tags={RUN_DATE_TAG: date, SUMMARY_TAG: run_id},
+        asset_selection=[dg.AssetKey(list(SUMMARY_KEY))],
+        raise_on_error=False,
+    )
+    return result.success
+
+
+def launched_run(instance: dg.DagsterInstance, launch: Launch) -> dg.DagsterRun:
+    """The run of a launch.
+
+    Raises:
+        RecordError: it never came to be.
+    """
+    runs = instance.get_runs(dg.RunsFilter(tags={LAUNCH_TAG: launch.launch_id}))
+    if not runs:
+        raise RecordError("the run was not recorded")
+    return runs[0]
+
+
+StepListener = Callable[[Key, str], None]
+"""Takes an asset's key and what its step did: `started` or `ended`."""
+
+
+class Watcher:
+    """Tells a listener what the steps of a launch do, from a thread of its own, while the night is executed.
+
+    Use it as a context manager: leaving it delivers what happened last.
+    """
+
+    def __init__(
+        self, instance: dg.DagsterInstance, launch: Launch, listener: StepListener
+    ) -> None:
+        self._instance = instance
+        self._launch = launch
+        self._listener = listener
+        self._keys: Mapping[str, Key] = {step_key(key): key for key in launch.keys}
+        self._ended = threading.Event()
+        self._cursor: str | None = None
+        self._run_id: str | None = None
+        self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
+
+    def __enter__(self) -> Watcher:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_POLL_S):
+            self._look()
+        self._look()
+
+    def _look(self) -> None:
+        if self._run_id is None:
+            runs = self._instance.get_runs(dg.RunsFilter(tags={LAUNCH_TAG: self._launch.launch_id}), limit=1)
+            self._run_id = runs[0].run_id if runs else None
+        if self._run_id is not None:
+            self._deliver(self._run_id)
+
+    def _deliver(self, run_id: str) -> None:
+        connection = self._instance.get_records_for_run(run_id, cursor=self._cursor, of_type=set(_STEP_EVENTS))
+        self._cursor = connection.cursor
+        for record in connection.records:
+            event = record.event_log_entry.dagster_event
+            key = self._keys.get(event.step_key or "") if event else None
+            if event is not None and key is not None:
+                self._listener(key, _STEP_EVENTS[event.event_type])

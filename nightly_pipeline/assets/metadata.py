@@ -1,0 +1,119 @@
+"""Outcomes as Dagster metadata: what a person wants to see on the asset's page, numbers as numbers so that they plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from nightly_pipeline.model.metrics import BuildMetrics
+from nightly_pipeline.model.outcomes import ImageOutcome, PublicationOutcome, StageOutcome
+from nightly_pipeline.steps.build import METRICS_FILE
+from nightly_pipeline.steps.records import NightRecords
+
+Metadata = dict[str, Any]
+_MOST_FAILURES_SHOWN = 50
+_SLOWEST_STEPS_SHOWN = 15
+
+
+def image_metadata(outcome: ImageOutcome, records: NightRecords) -> Metadata:
+    """Metadata of an image, its build metrics among them."""
+    metadata: Metadata = {
+        "status": outcome.status.value,
+        "runner": outcome.runner,
+        "duration_s": outcome.duration_s,
+        "revision": outcome.source_revision or "unknown",
+    }
+    metadata |= _present(
+        digest=outcome.digest,
+        reference=outcome.reference,
+        tags=", ".join(outcome.tags) or None,
+        image_bytes=outcome.size_bytes,
+        engine=outcome.engine and f"{outcome.engine.kind} {outcome.engine.name} {outcome.engine.version}",
+        built_by_run=outcome.built_by_run,
+        message=outcome.message,
+    )
+    metadata |= _locations(outcome.artifacts, records)
+    return metadata | _metrics_metadata(outcome, records)
+
+
+def stage_metadata(outcome: StageOutcome, records: NightRecords) -> Metadata:
+    """Metadata of a test stage: counts as numbers, failures as a table."""
+    metadata: Metadata = {
+        "status": outcome.status.value,
+        "mode": outcome.mode,
+        "runner": outcome.runner,
+        "duration_s": outcome.duration_s,
+        **{name: value for name, value in outcome.counts.model_dump().items()},
+    }
+    metadata |= _present(
+        image_digest=outcome.image_digest,
+        engine=outcome.engine and f"{outcome.engine.kind} {outcome.engine.version}",
+        message=outcome.message,
+    )
+    if outcome.failures:
+        metadata["failures"] = _failures_table(outcome)
+    return metadata | _locations(outcome.artifacts, records)
+
+
+def publication_metadata(outcome: PublicationOutcome) -> Metadata:
+    """Metadata of a publication: what each registry answered."""
+    metadata: Metadata = {
+        "status": outcome.status.value,
+        "platforms": ", ".join(outcome.platforms),
+        "duration_s": outcome.duration_s,
+    }
+    metadata |= _present(digest=outcome.digest, message=outcome.message)
+    for copy in outcome.copies:
+        metadata[f"{copy.registry}_reference"] = copy.reference
+        metadata[f"{copy.registry}_tags"] = ", ".join(copy.tags)
+        metadata[f"{copy.registry}_uploaded_bytes"] = copy.uploaded_bytes
+    return metadata
+
+
+def _metrics_metadata(outcome: ImageOutcome, records: NightRecords) -> Metadata:
+    key = outcome.artifacts.get(METRICS_FILE.removesuffix(".json"))
+    content = records.store.read(key) if key else None
+    if not content:
+        return {}
+    metrics = BuildMetrics.model_validate_json(content)
+    return {
+        "steps": metrics.steps,
+        "cached_steps": metrics.cached_steps,
+        "emulated_steps": metrics.emulated_steps,
+        "build_wall_s": metrics.wall_s,
+        "slowest_steps": _steps_table(metrics),
+        **_present(cache_hit_rate=metrics.hit_rate, pushed_bytes=metrics.pushed_bytes),
+    }
+
+
+def _steps_table(metrics: BuildMetrics) -> dg.TableMetadataValue:
+    slowest = sorted(metrics.build_steps, key=lambda step: -step.duration_s)[:_SLOWEST_STEPS_SHOWN]
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord({"step": step.name[:200], "status": step.status, "seconds": step.duration_s})
+            for step in slowest
+        ],
+        schema=dg.TableSchema(
+            [dg.TableColumn("step"), dg.TableColumn("status"), dg.TableColumn("seconds", "float")]
+        ),
+    )
+
+
+def _failures_table(outcome: StageOutcome) -> dg.TableMetadataValue:
+    shown = outcome.failures[:_MOST_FAILURES_SHOWN]
+    return dg.MetadataValue.table(
+        [dg.TableRecord({"test": failure.test, "message": failure.message[:500]}) for failure in shown],
+        schema=dg.TableSchema([dg.TableColumn("test"), dg.TableColumn("message")]),
+    )
+
+
+def _locations(artifacts: Mapping[str, str], records: NightRecords) -> Metadata:
+    return {
+        f"{name}_file": dg.MetadataValue.path(records.store.location(key)) for name, key in artifacts.items()
+    }
+
+
+def _present(**values: Any) -> Metadata:
+    return {name: value for name, value in values.items() if value is not None}

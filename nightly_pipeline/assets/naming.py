@@ -1,0 +1,45 @@
+"""How the night's words become Dagster's: partitions, groups, tags, pools, step keys."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import dagster as dg
+
+from nightly_pipeline.model.plan import Key
+
+NIGHT_GROUP = "night"
+RUN_DATE_TAG = "dagster/partition"
+REVISION_TAG = "nightly/revision"
+RERUN_TAG = "nightly/rerun_of"
+REUSE_TAG = "nightly/reuse_good"
+SUMMARY_TAG = "nightly/summary_of"
+LAUNCH_TAG = "nightly/launch"
+PROCESS_TAG = "nightly/process"
+PROFILE_TAG = "nightly/profile"
+
+JOB_NAME = "nightly"
+SUMMARY_JOB_NAME = "nightly_summary_job"
+
+
+def nights(go_live: date) -> dg.DailyPartitionsDefinition:
+    """One partition a night, its key the night's date.
+
+    `end_offset=1` makes today's night a partition: with 0 the 08:00 tick would target yesterday.
+    """
+    return dg.DailyPartitionsDefinition(start_date=go_live.isoformat(), timezone="UTC", end_offset=1)
+
+
+def cell_group(framework: str, arch: str | None) -> str:
+    """The group of a cell's assets; a node shows only the last part of its key, so the group must name the cell."""
+    return f"{framework}_{arch}" if arch else framework
+
+
+def step_key(key: Key) -> str:
+    """The step that materializes an asset: Dagster joins the parts of its key."""
+    return "__".join(key)
+
+
+def framework_job_name(framework: str) -> str:
+    """The job of one framework alone (a backfill has no selection flag)."""
+    return f"nightly_{framework}"

@@ -1,0 +1,46 @@
+"""The commit of the night, resolved once; every build depends on it."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from nightly_pipeline.assets.naming import NIGHT_GROUP
+from nightly_pipeline.assets.night_run import night_run
+from nightly_pipeline.assets.upkeep import prepare_night
+from nightly_pipeline.assets.workplace import Workplace
+from nightly_pipeline.errors import NightlyError
+from nightly_pipeline.model.plan import SOURCE_KEY
+
+
+def source_revision_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset `source_revision`."""
+
+    @dg.asset(
+        key=list(SOURCE_KEY),
+        partitions_def=partitions,
+        group_name=NIGHT_GROUP,
+        kinds={"git"},
+        description="The commit every image of the night is built from: the head of the configured ref, resolved once.",
+    )
+    def source_revision(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.MaterializeResult[None]:
+        settings = workplace.settings()
+        prepare_night(context.instance, settings, run_id=context.run.run_id)
+        try:
+            revision = workplace.revision(night_run(context, settings))
+            workplace.export(revision)
+        except NightlyError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(revision.label),
+            metadata={
+                "revision": revision.label,
+                "subject": revision.subject,
+                "author": revision.author,
+                "committed": dg.MetadataValue.timestamp(revision.committed_at),
+                "repository": revision.repository,
+                "ref": revision.ref,
+                "dirty": revision.dirty,
+            },
+        )
+
+    return source_revision

@@ -1,0 +1,90 @@
+"""Assets of test stages, each with a check that is red when its tests are not good."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from nightly_pipeline.assets.metadata import stage_metadata
+from nightly_pipeline.assets.naming import cell_group
+from nightly_pipeline.assets.night_run import night_run
+from nightly_pipeline.assets.output import print_line
+from nightly_pipeline.assets.workplace import Workplace
+from nightly_pipeline.model.outcomes import GOOD_STAGE, StageOutcome
+from nightly_pipeline.model.plan import PlannedStage
+from nightly_pipeline.steps.stages import StageRun, run_stage
+
+
+def stage_asset(planned: PlannedStage, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset of one test stage of one cell."""
+    check = dg.AssetCheckSpec(
+        name=check_name(planned),
+        asset=list(planned.key),
+        blocking=True,
+        partitions_def=partitions,
+        description=f"`pytest -m '{planned.markers}'` in the runtime image, on {planned.runner}.",
+    )
+
+    @dg.asset(
+        key=list(planned.key),
+        deps=[list(key) for key in planned.depends_on],
+        partitions_def=partitions,
+        group_name=cell_group(planned.framework, planned.arch),
+        pool=planned.runner,
+        kinds={"docker", "pytest"},
+        tags={
+            "framework": planned.framework,
+            "arch": planned.arch,
+            "stage": planned.stage,
+            "runner": planned.runner,
+        },
+        check_specs=[check],
+        description=_description(planned),
+    )
+    def stage(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.MaterializeResult[None]:
+        outcome = _stage_outcome(context, workplace, planned)
+        metadata = stage_metadata(outcome, workplace.records())
+        return dg.MaterializeResult(
+            metadata=metadata,
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=check.name,
+                    passed=outcome.status in GOOD_STAGE,
+                    severity=dg.AssetCheckSeverity.ERROR,
+                    description=_sentence(outcome),
+                    metadata={"status": outcome.status.value, **outcome.counts.model_dump()},
+                )
+            ],
+        )
+
+    return stage
+
+
+def check_name(planned: PlannedStage) -> str:
+    """What the check is called: collected is not passed, so a dry run has a name of its own."""
+    return "tests_pass" if planned.mode == "run" else "tests_collect"
+
+
+def _stage_outcome(
+    context: dg.AssetExecutionContext, workplace: Workplace, planned: PlannedStage
+) -> StageOutcome:
+    night = night_run(context, workplace.settings())
+    image = workplace.records().good_image(
+        night.partition, planned.framework, planned.arch, "runtime", prefer=night.image_runs
+    )
+    with workplace.workspace(night.run_id, planned.key) as workspace:
+        run = StageRun(planned=planned, date=night.partition, run_id=night.run_id, image=image)
+        return run_stage(run, workplace.stage_tools(workspace), print_line)
+
+
+def _sentence(outcome: StageOutcome) -> str:
+    counts = ", ".join(f"{number} {word}" for word, number in outcome.counts.model_dump().items() if number)
+    return "; ".join(filter(None, (f"{outcome.status}: {counts or 'no tests'}", outcome.message)))
+
+
+def _description(planned: PlannedStage) -> str:
+    verb = "Runs" if planned.mode == "run" else "Collects, without running,"
+    gpus = f" with {planned.gpus} GPU(s)" if planned.gpus else ""
+    return (
+        f"{verb} the {planned.stage} tests of {planned.framework} for {planned.platform} on {planned.runner}{gpus}, "
+        f"within {planned.timeout_s / 60:g} minutes."
+    )

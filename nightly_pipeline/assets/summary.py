@@ -1,0 +1,114 @@
+"""The summary of a night: report, page, message. It runs after success, failure and cancellation alike.
+
+It cannot be a downstream step of the night (it would be abandoned with the steps it should report), so it is a run of
+its own, which can be repeated.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from nightly_pipeline.assets.naming import NIGHT_GROUP, SUMMARY_TAG
+from nightly_pipeline.assets.night_run import run_facts
+from nightly_pipeline.assets.workplace import Workplace, open_notifier, open_records
+from nightly_pipeline.errors import NightlyError, NotificationError
+from nightly_pipeline.model.links import Links
+from nightly_pipeline.model.markdown import report_markdown, summary_table
+from nightly_pipeline.model.message import night_message
+from nightly_pipeline.model.plan import SUMMARY_KEY
+from nightly_pipeline.model.report import Report
+from nightly_pipeline.page import render_page
+from nightly_pipeline.planning import make_plan
+from nightly_pipeline.settings import Settings
+from nightly_pipeline.steps.records import NightRecords
+from nightly_pipeline.steps.report import (
+    REPORT_JSON,
+    REPORT_MARKDOWN,
+    REPORT_PAGE,
+    gather_report,
+    keep_documents,
+)
+
+
+def summary_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset `nightly_summary`."""
+
+    @dg.asset(
+        key=list(SUMMARY_KEY),
+        partitions_def=partitions,
+        group_name=NIGHT_GROUP,
+        kinds={"slack", "markdown"},
+        description="What became of the night: the table, the page, the message to the team.",
+    )
+    def nightly_summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.MaterializeResult[None]:
+        settings, records = workplace.settings(), workplace.records()
+        try:
+            report = night_report(context.instance, settings, records, date=context.partition_key)
+        except NightlyError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        kept = keep_report(report, settings, records)
+        sent = _announce(context, report, settings)
+        return dg.MaterializeResult(
+            metadata={
+                "status": report.status.value,
+                "engine": report.engine,
+                "partial": report.partial,
+                "table": dg.MetadataValue.md(summary_table(report, links_of(settings, records))),
+                "page": dg.MetadataValue.path(kept[REPORT_PAGE]),
+                "summary_of": context.run.tags.get(SUMMARY_TAG, "every run of the night"),
+                "message": sent,
+            }
+        )
+
+    return nightly_summary
+
+
+def night_report(
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    records: NightRecords,
+    *,
+    date: str,
+    run_id: str | None = None,
+) -> Report:
+    """The report of a night, or of one run of it.
+
+    Raises:
+        RecordError: nothing is on record.
+    """
+    plan = make_plan(settings)
+    runs = run_facts(instance, plan, date=date)
+    return gather_report(date, plan, [run for run in runs if run_id in {None, run.run_id}], records)
+
+
+def keep_report(report: Report, settings: Settings, records: NightRecords) -> dict[str, str]:
+    """Keep the report in every format beside the run's artifacts; return where each is found."""
+    links = links_of(settings, records)
+    documents = {
+        REPORT_JSON: report.model_dump_json(indent=2),
+        REPORT_MARKDOWN: report_markdown(report, links=links),
+        REPORT_PAGE: render_page(report, links=links, generated_at=datetime.now(UTC)),
+    }
+    return keep_documents(report, documents, records)
+
+
+def links_of(settings: Settings, records: NightRecords) -> Links:
+    """Where a reader of the report can go on."""
+    return Links(
+        artifact=records.store.location,
+        run=lambda run_id: f"{settings.dagster_url}/runs/{run_id}",
+        page=None,
+    )
+
+
+def _announce(context: dg.AssetExecutionContext, report: Report, settings: Settings) -> str:
+    """Send the message. An outage of Slack never fails a night: the summary can be materialized again later."""
+    text, blocks = night_message(report, links=links_of(settings, open_records(settings)))
+    try:
+        where = open_notifier(settings).post(text=text, blocks=blocks, key=f"night-{report.date}")
+    except NotificationError as error:
+        context.log.warning(str(error))
+        return f"not delivered: {error.message}"
+    return where or "no Slack token or webhook is configured"

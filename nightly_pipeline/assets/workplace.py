@@ -1,0 +1,153 @@
+"""The resource every step works with: the profile's settings made into tools, and a workspace for each step."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from nightly_pipeline.model.evidence import StageEvidence
+from nightly_pipeline.model.plan import Key
+from nightly_pipeline.model.requests import Revision
+from nightly_pipeline.settings import Settings, load_settings
+from nightly_pipeline.steps.build import BuildTools
+from nightly_pipeline.steps.publish import PublishTools
+from nightly_pipeline.steps.ports import Notifier
+from nightly_pipeline.steps.records import NightRecords
+from nightly_pipeline.steps.source import NightRun, revision_of
+from nightly_pipeline.steps.stages import StageTools
+from nightly_pipeline.tools.artifacts import LocalArtifactStore
+from nightly_pipeline.tools.buildx import BuildxBuilder
+from nightly_pipeline.tools.containers import DockerContainerRunner
+from nightly_pipeline.tools.git import GitRepository
+from nightly_pipeline.tools.junit import write_junit
+from nightly_pipeline.tools.slack import NullNotifier, SlackNotifier, WebhookNotifier
+from nightly_pipeline.tools.logins import RegistryLogins, open_registries
+
+
+def open_records(settings: Settings) -> NightRecords:
+    """The records of every night."""
+    return NightRecords(LocalArtifactStore(settings.artifacts_root))
+
+
+def open_source(settings: Settings) -> GitRepository:
+    """The repository under test; a relative path is relative to the project."""
+    repository = settings.source.repository
+    local = settings.root / repository
+    return GitRepository(str(local.resolve()) if local.exists() else repository, cache=settings.home / "git")
+
+
+def open_notifier(settings: Settings) -> Notifier:
+    """Who delivers the message: Slack by token, Slack by webhook, or nobody."""
+    slack = settings.slack
+    if slack.token is not None and slack.channel is not None:
+        return SlackNotifier(
+            slack.token.get_secret_value(),
+            slack.channel,
+            base_url=slack.base_url,
+            state=LocalArtifactStore(settings.home / "slack"),
+        )
+    if slack.webhook is not None:
+        return WebhookNotifier(slack.webhook.get_secret_value())
+    return NullNotifier()
+
+
+class Workplace(dg.ConfigurableResource[None]):
+    """What the steps of one profile work with.
+
+    Attributes:
+        profile: name or path of the profile.
+    """
+
+    profile: str
+
+    _settings: Settings | None = PrivateAttr(default=None)
+
+    def settings(self) -> Settings:
+        """The validated profile, read once a process."""
+        if self._settings is None:
+            self._settings = load_settings(self.profile)
+        return self._settings
+
+    def records(self) -> NightRecords:
+        """The records of every night."""
+        return open_records(self.settings())
+
+    def revision(self, run: NightRun) -> Revision:
+        """The commit of a run, resolved once and on record from then on."""
+        settings = self.settings()
+        return revision_of(
+            run, repository=open_source(settings), ref=settings.source.ref, records=self.records()
+        )
+
+    def export(self, revision: Revision) -> Path:
+        """The files of a revision, shared by every build of it."""
+        settings = self.settings()
+        return open_source(settings).export(revision, settings.sources_root)
+
+    @contextmanager
+    def workspace(self, run_id: str, key: Key) -> Iterator[Path]:
+        """An empty folder for one step, removed afterwards."""
+        folder = self.settings().home / "work" / run_id / "__".join(key)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def build_tools(self, workspace: Path) -> BuildTools:
+        """What a build works with."""
+        settings = self.settings()
+        build = settings.build
+        return BuildTools(
+            builder=BuildxBuilder(
+                compression=build.compression,
+                compression_level=build.compression_level,
+                provenance=None if build.provenance == "none" else f"mode={build.provenance}",
+            ),
+            registry=open_registries(settings)[settings.primary],
+            containers=DockerContainerRunner(),
+            records=self.records(),
+            logins=RegistryLogins.of(settings),
+            cache_repository=_cache_repository(settings),
+            secrets={"ca": build.ca_bundle} if build.ca_bundle else {},
+            workspace=workspace,
+        )
+
+    def publish_tools(self) -> PublishTools:
+        """What a publication works with."""
+        settings = self.settings()
+        return PublishTools(
+            registries=open_registries(settings), primary=settings.primary, records=self.records()
+        )
+
+    def stage_tools(self, workspace: Path) -> StageTools:
+        """What a test stage works with."""
+        settings = self.settings()
+        return StageTools(
+            containers=DockerContainerRunner(),
+            registry=open_registries(settings)[settings.primary],
+            records=self.records(),
+            logins=RegistryLogins.of(settings),
+            write_junit=_write_junit,
+            environment=settings.environment,
+            workspace=workspace,
+            memory_gb=settings.tests.memory_gb,
+            pids_limit=settings.tests.pids_limit,
+        )
+
+
+def _cache_repository(settings: Settings) -> str | None:
+    registry = settings.registries[settings.primary]
+    if not settings.build.cache or registry.cache_repository is None:
+        return None
+    return f"{registry.host}/{registry.cache_repository}"
+
+
+def _write_junit(evidence: StageEvidence, path: Path, suite: str, properties: Mapping[str, str]) -> None:
+    write_junit(evidence, path, suite=suite, properties=properties)

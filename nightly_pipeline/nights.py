@@ -1,0 +1,258 @@
+"""Nights from the command line: start one, repeat one, read one.
+
+Between the command and Dagster: opens the instance, shows the night while it runs, makes the summary where no daemon
+does, and says how it ended.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TextIO
+
+import dagster as dg
+from dagster import DagsterExecutionInterruptedError
+from rich.console import Console
+
+from nightly_pipeline.assets.instance import close_dead_runs, find_run, open_instance
+from nightly_pipeline.assets.launch import Launch, Watcher, execute_night, execute_summary, launched_run
+from nightly_pipeline.assets.naming import JOB_NAME, RUN_DATE_TAG, SUMMARY_JOB_NAME
+from nightly_pipeline.assets.night_run import run_facts
+from nightly_pipeline.assets.summary import links_of, night_report
+from nightly_pipeline.assets.upkeep import prepare_night
+from nightly_pipeline.assets.workplace import open_records
+from nightly_pipeline.errors import EnvironmentNotReady, RecordError, UsageError
+from nightly_pipeline.model.markdown import report_markdown
+from nightly_pipeline.model.outcomes import NightStatus
+from nightly_pipeline.model.plan import Key, Plan
+from nightly_pipeline.model.report import Outcome, Report, key_of
+from nightly_pipeline.model.verdict import is_good
+from nightly_pipeline.page import render_page
+from nightly_pipeline.planning import make_plan
+from nightly_pipeline.readiness import essentials
+from nightly_pipeline.settings import Settings
+from nightly_pipeline.terminal import LiveNight, StatusRow, report_tables
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class NightRequest:
+    """What was asked for: a night and the part of it to do."""
+
+    date: str
+    plan: Plan
+    revision: str | None = None
+    rerun_of: str | None = None
+    reuse: bool = False
+    plain: bool = False
+
+
+def run_night(settings: Settings, request: NightRequest) -> int:
+    """Run it, show it, summarise it; return the exit code: 0 green, 1 not green, 130 interrupted.
+
+    Raises:
+        EnvironmentNotReady: Docker or the primary registry is not there; nothing was started.
+    """
+    essentials(settings)
+    instance = open_instance(settings)
+    close_dead_runs(instance)
+    prepare_night(instance, settings)
+    launch = Launch(
+        date=request.date,
+        keys=[entry.key for entry in request.plan.entries],
+        profile=settings.profile,
+        revision=request.revision,
+        rerun_of=request.rerun_of,
+        reuse=request.reuse,
+    )
+    interrupted = _execute(settings, instance, request, launch)
+    run_id = launched_run(instance, launch).run_id
+    _summarise(settings, instance, launch, run_id)
+    report = night_report(instance, settings, open_records(settings), date=request.date, run_id=run_id)
+    Console(highlight=False).print(report_tables(report))
+    if interrupted:
+        return INTERRUPTED
+    return 0 if report.status is NightStatus.GREEN else 1
+
+
+def repeat_run(settings: Settings, run_id: str, *, failed_only: bool, plain: bool) -> int:
+    """Repeat a run on the same commit, whole or only what was not good and what waits for it.
+
+    Raises:
+        RecordError: there is no such run.
+        UsageError: everything was good.
+    """
+    instance = open_instance(settings)
+    run = find_run(instance, run_id)
+    night = run.tags.get(RUN_DATE_TAG, "")
+    report = night_report(instance, settings, open_records(settings), date=night, run_id=run.run_id)
+    keys = _to_repeat(make_plan(settings), report, failed_only=failed_only)
+    if not keys:
+        raise UsageError(f"everything in run {run.run_id} was good", next_step="Repeat all of it without --failed.")
+    request = NightRequest(date=night, plan=_part(make_plan(settings), keys), rerun_of=run.run_id, plain=plain)
+    return run_night(settings, request)
+
+
+def recent_runs(settings: Settings, *, night: str | None, limit: int) -> list[StatusRow]:
+    """The runs on record, newest first, each with its verdict."""
+    instance, records, plan = open_instance(settings), open_records(settings), make_plan(settings)
+    close_dead_runs(instance)
+    nights = [night] if night else _recent_nights(instance, limit)
+    rows = []
+    for date_ in nights:
+        for facts in reversed(run_facts(instance, plan, date=date_)):
+            report = night_report(instance, settings, records, date=date_, run_id=facts.run_id)
+            rows.append(StatusRow.of(report))
+    return rows[:limit]
+
+
+def read_report(settings: Settings, *, night: str | None, run_id: str | None) -> Report:
+    """The report of a night, or of one run.
+
+    Raises:
+        RecordError: nothing is on record.
+    """
+    instance = open_instance(settings)
+    close_dead_runs(instance)
+    run = find_run(instance, run_id) if run_id else None
+    where = run.tags.get(RUN_DATE_TAG, "") if run else night or ""
+    return night_report(
+        instance, settings, open_records(settings), date=where, run_id=run.run_id if run else None
+    )
+
+
+def render(report: Report, output: str, settings: Settings) -> str:
+    """A report as json, markdown or html."""
+    links = links_of(settings, open_records(settings))
+    if output == "json":
+        return report.model_dump_json(indent=2)
+    if output == "markdown":
+        return report_markdown(report, links)
+    return render_page(report, links=links, generated_at=datetime.now(UTC))
+
+
+def prune_artifacts(settings: Settings, *, days: int | None, delete: bool) -> Iterator[str]:
+    """Delete (or, without `delete`, name) the nights whose artifacts are older than they are kept."""
+    store = open_records(settings).store
+    kept = days or settings.artifacts_days
+    oldest = datetime.now(UTC).date() - timedelta(days=kept)
+    gone = [night for night in store.dates() if night < oldest]
+    for night in gone:
+        count = store.delete(night.isoformat()) if delete else len(store.keys(night.isoformat()))
+        yield f"{night}: {count} artifacts {'deleted' if delete else 'would go'}"
+    yield f"{len(gone)} nights older than {kept} days" + ("" if delete or not gone else "; delete them with --yes")
+
+
+def _execute(settings: Settings, instance: dg.DagsterInstance, request: NightRequest, launch: Launch) -> bool:
+    """Execute the night under the live view; whether it was interrupted."""
+    from nightly_pipeline.definitions import nightly_job
+
+    log = settings.home / "runs" / f"{launch.launch_id}.log"
+    with _output_to(log) as terminal:
+        view = LiveNight(request.plan, console=Console(file=terminal, highlight=False), plain=request.plain or None)
+        listener = _Listener(settings, instance, request, launch, view)
+        with view, Watcher(instance, launch, listener):
+            try:
+                execute_night(instance, launch, nightly_job)
+            except (KeyboardInterrupt, DagsterExecutionInterruptedError):
+                return True
+    return False
+
+
+class _Listener:
+    """Shows what the steps of a launch do."""
+
+    def __init__(
+        self, settings: Settings, instance: dg.DagsterInstance, request: NightRequest, launch: Launch, view: LiveNight
+    ) -> None:
+        self._records = open_records(settings)
+        self._instance = instance
+        self._date = request.date
+        self._launch = launch
+        self._view = view
+        self._run_id: str | None = None
+
+    def __call__(self, key: Key, what: str) -> None:
+        """Show one event."""
+        if what == "started":
+            self._view.update(key, "running")
+            return
+        outcome = self._outcome(key)
+        if outcome is None:
+            self._view.update(key, "bad", "no result")
+        else:
+            self._view.update(key, "good" if is_good(outcome.status) else "bad", outcome.status.value, _detail(outcome))
+
+    def _outcome(self, key: Key) -> Outcome | None:
+        if self._run_id is None:
+            self._run_id = launched_run(self._instance, self._launch).run_id
+        return self._records.outcome(self._date, self._run_id, key)
+
+
+def _detail(outcome: Outcome) -> str:
+    counts = getattr(outcome, "counts", None)
+    if counts is None:
+        return (outcome.message or "").split("\n")[0]
+    tests = counts.collected if getattr(outcome, "mode", "run") == "collect" else counts.passed
+    failed = counts.failed + counts.errors
+    return f"{tests} tests" + (f", {failed} failed" if failed else "")
+
+
+@contextmanager
+def _output_to(log: Path) -> Iterator[TextIO]:
+    """Send what the steps print to a file, and yield the terminal: Dagster mirrors every step's output to ours."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [os.dup(1), os.dup(2)]
+    try:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        with os.fdopen(saved[0], "w", closefd=False) as terminal:
+            yield terminal
+    finally:
+        for number, descriptor in enumerate(saved, start=1):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+
+
+def _summarise(settings: Settings, instance: dg.DagsterInstance, launch: Launch, run_id: str) -> None:
+    from nightly_pipeline.definitions import nightly_summary_job
+
+    with _output_to(settings.home / "runs" / f"{launch.launch_id}.log"):
+        execute_summary(instance, nightly_summary_job(), date=launch.date, run_id=run_id)
+
+
+def _to_repeat(plan: Plan, report: Report, *, failed_only: bool) -> list[Key]:
+    outcomes = (*report.images, *report.publications, *report.stages)
+    chosen = {key_of(outcome) for outcome in outcomes if not failed_only or not is_good(outcome.status)}
+    planned = {key_of(outcome) for outcome in outcomes}
+    for entry in plan.entries:  # in the order it can happen, so what waits for a repeated one is repeated too
+        if entry.key in planned and chosen.intersection(entry.depends_on):
+            chosen.add(entry.key)
+    return [entry.key for entry in plan.entries if entry.key in chosen]
+
+
+def _part(plan: Plan, keys: Sequence[Key]) -> Plan:
+    wanted = set(keys)
+    return plan.model_copy(
+        update={
+            "partial": len(wanted) < len(plan.entries),
+            **{
+                name: tuple(entry for entry in getattr(plan, name) if entry.key in wanted)
+                for name in ("images", "publications", "indexes", "stages")
+            },
+        }
+    )
+
+
+def _recent_nights(instance: dg.DagsterInstance, limit: int) -> list[str]:
+    runs = instance.get_runs(limit=limit * 5)
+    return list(dict.fromkeys(tag for run in runs if (tag := run.tags.get(RUN_DATE_TAG))))

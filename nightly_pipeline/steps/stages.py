@@ -1,0 +1,211 @@
+"""Running one test stage in its image, and saying what became of it.
+
+The image brings its tests; the evidence plugin is put in beside them. What comes back is untrusted text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any, Literal
+
+from pydantic import SecretStr
+
+from nightly_pipeline.errors import NightlyError
+from nightly_pipeline.evidence_plugin import EVIDENCE_FILE_VARIABLE, PLUGIN_MODULE, plugin_source
+from nightly_pipeline.model.evidence import StageEvidence, failures_of, fold_events, stage_status
+from nightly_pipeline.model.outcomes import EngineFacts, ImageOutcome, StageOutcome, StageStatus
+from nightly_pipeline.model.plan import PlannedStage
+from nightly_pipeline.model.requests import ContainerResult, ContainerSpec
+from nightly_pipeline.steps.build import Logins
+from nightly_pipeline.steps.logs import KeptLog
+from nightly_pipeline.steps.ports import ContainerRunner, LineSink, Registry
+from nightly_pipeline.steps.records import NightRecords
+
+SUITE = "/opt/suite"
+PLUGIN_FOLDER = "/nightly/plugin"
+RESULTS_FOLDER = "/nightly/results"
+EVIDENCE_FILE = "evidence.jsonl"
+JUNIT_FILE = "junit.xml"
+LOG_FILE = "container.log"
+NODE_IDS_FILE = "node_ids.txt"
+LABELS_VARIABLE = "NIGHTLY_IMAGE_LABELS"
+
+WriteJUnit = Callable[[StageEvidence, Path, str, Mapping[str, str]], None]
+"""Writes evidence as JUnit XML to a path, as a suite of this name with these properties."""
+
+
+@dataclass(frozen=True)
+class StageTools:
+    """What a stage works with. `environment` holds the values of the variables a stage may pass on, secrets."""
+
+    containers: ContainerRunner
+    registry: Registry
+    records: NightRecords
+    logins: Logins
+    write_junit: WriteJUnit
+    environment: Mapping[str, SecretStr]
+    workspace: Path
+    memory_gb: float | None = None
+    pids_limit: int = 4096
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """One planned stage in one run, and the image it tests (None when there is none)."""
+
+    planned: PlannedStage
+    date: str
+    run_id: str
+    image: ImageOutcome | None
+
+
+def run_stage(run: StageRun, tools: StageTools, log: LineSink) -> StageOutcome:
+    """Run or collect the stage's tests; write evidence, JUnit, log and outcome down; return the outcome.
+
+    Tests that fail are an outcome, not an exception. Only what interrupts this process passes through, after the outcome
+    `cancelled` was written.
+    """
+    started, clock = datetime.now(UTC), monotonic()
+    fields: dict[str, Any] = {"status": StageStatus.CANCELLED, "message": "interrupted"}
+    try:
+        fields = _blocked() if run.image is None else _test(run, run.image, tools, log)
+    except NightlyError as error:
+        fields = {"status": StageStatus.INFRA_ERROR, "message": str(error)}
+    finally:
+        outcome = _outcome(run, fields, started=started, duration_s=monotonic() - clock)
+        outcome = outcome.model_copy(update={"artifacts": _keep(run, tools)})
+        tools.records.write_outcome(outcome)
+    return outcome
+
+
+def container_spec(run: StageRun, tools: StageTools, config: Mapping[str, Any]) -> ContainerSpec:
+    """The container as a value. `config` is the image's own configuration (its labels and its environment)."""
+    planned, image = run.planned, run.image
+    return ContainerSpec(
+        image=tools.registry.reference((image and image.digest) or ""),
+        entrypoint=("python3",),
+        command=_pytest_arguments(planned),
+        environment=_environment(planned, tools, config),
+        run_id=run.run_id,
+        step="/".join(planned.key),
+        platform=planned.platform,
+        deadline_s=planned.timeout_s,
+        working_dir=RESULTS_FOLDER,
+        gpus=planned.gpus,
+        memory_bytes=_bytes(tools.memory_gb),
+        pids_limit=tools.pids_limit,
+        shm_bytes=_bytes(planned.shm_gb),
+        memlock_unlimited=planned.gpus > 0,
+        inject={f"{PLUGIN_FOLDER}/{PLUGIN_MODULE}.py": plugin_source()},
+        collect=RESULTS_FOLDER,
+        docker_host=planned.docker_host,
+    )
+
+
+def _pytest_arguments(planned: PlannedStage) -> tuple[str, ...]:
+    arguments = ("-m", "pytest", "-p", PLUGIN_MODULE, "-p", "no:cacheprovider", "-m", planned.markers, SUITE)
+    return (*arguments, "--collect-only", "-q") if planned.mode == "collect" else arguments
+
+
+def _environment(planned: PlannedStage, tools: StageTools, config: Mapping[str, Any]) -> dict[str, str]:
+    settings = config.get("config") or {}
+    own = dict(item.split("=", 1) for item in settings.get("Env") or () if "=" in item)
+    passed = {name: tools.environment[name] for name in planned.pass_environment if name in tools.environment}
+    return {
+        **planned.environment,
+        **{name: secret.get_secret_value() for name, secret in passed.items()},
+        EVIDENCE_FILE_VARIABLE: f"{RESULTS_FOLDER}/{EVIDENCE_FILE}",
+        LABELS_VARIABLE: json.dumps(settings.get("Labels") or {}, sort_keys=True),
+        # The image's own search path stays; the plugin's folder comes before it.
+        "PYTHONPATH": ":".join(filter(None, (PLUGIN_FOLDER, own.get("PYTHONPATH")))),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def _test(run: StageRun, image: ImageOutcome, tools: StageTools, log: LineSink) -> dict[str, Any]:
+    config = tools.registry.config_of(image.digest or "")
+    with KeptLog(log, tools.workspace / LOG_FILE) as kept, tools.logins.docker_config() as docker_config:
+        spec = replace(container_spec(run, tools, config), docker_config=docker_config)
+        result = tools.containers.run(spec, workspace=tools.workspace / "results", log=kept)
+    evidence = _evidence(result)
+    status, message = stage_status(evidence, mode=run.planned.mode, container=result)
+    _export(run, tools, evidence, image)
+    return {
+        "status": status,
+        "message": message,
+        "counts": evidence.counts,
+        "failures": failures_of(evidence),
+        "duration_s": round(result.duration_s, 3),
+    }
+
+
+def _evidence(result: ContainerResult) -> StageEvidence:
+    path = result.collected and result.collected / EVIDENCE_FILE
+    if not path or not path.is_file():
+        return fold_events(())
+    with path.open("rb") as lines:
+        return fold_events(lines)
+
+
+def _export(run: StageRun, tools: StageTools, evidence: StageEvidence, image: ImageOutcome) -> None:
+    properties = {
+        "run_id": run.run_id,
+        "image": tools.registry.reference(image.digest or ""),
+        "engine": image.engine.kind if image.engine else "unknown",
+        "mode": run.planned.mode,
+    }
+    suite = f"{run.planned.framework}.{run.planned.arch}.{run.planned.stage}"
+    tools.write_junit(evidence, tools.workspace / JUNIT_FILE, suite, properties)
+    ids = "".join(f"{node_id}\n" for node_id in evidence.node_ids)
+    (tools.workspace / NODE_IDS_FILE).write_text(ids, encoding="utf-8", errors="backslashreplace")
+
+
+def _keep(run: StageRun, tools: StageTools) -> dict[str, str]:
+    """Keep whatever there is: after a failure on the way, that is the part that says why."""
+    files: dict[Literal["evidence", "junit", "log", "node_ids"], Path] = {
+        "evidence": tools.workspace / "results" / EVIDENCE_FILE,
+        "junit": tools.workspace / JUNIT_FILE,
+        "log": tools.workspace / LOG_FILE,
+        "node_ids": tools.workspace / NODE_IDS_FILE,
+    }
+    kept: dict[str, str] = {}
+    for name, path in files.items():
+        if path.is_file():
+            with suppress(OSError):
+                kept[name] = tools.records.keep_file(run.date, run.run_id, run.planned.key, path)
+    return kept
+
+
+def _blocked() -> dict[str, Any]:
+    return {"status": StageStatus.BLOCKED, "message": "there is no good runtime image of this night to test"}
+
+
+def _outcome(run: StageRun, fields: Mapping[str, Any], *, started: datetime, duration_s: float) -> StageOutcome:
+    planned, image = run.planned, run.image
+    engine = image.engine if image else None
+    return StageOutcome(
+        **{
+            "date": run.date,
+            "run_id": run.run_id,
+            "framework": planned.framework,
+            "arch": planned.arch,
+            "stage": planned.stage,
+            "runner": planned.runner,
+            "mode": planned.mode,
+            "started_at": started,
+            "duration_s": round(duration_s, 3),
+            "image_digest": image.digest if image else None,
+            "engine": EngineFacts.model_validate(engine) if engine else None,
+            **fields,
+        }
+    )
+
+
+def _bytes(gigabytes: float | None) -> int | None:
+    return None if gigabytes is None else int(gigabytes * 1024**3)
