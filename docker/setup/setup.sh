@@ -65,7 +65,7 @@ explain_failure() {
 missing_packages_of_steps() {
   local name
   for name in $ORDER; do
-    if wants "$name"; then bash "steps/$name.sh" packages; fi
+    if wants "$name"; then bash "steps/$name.sh" packages 2>>"$HOST_DIR/$name.log"; fi
   done | sort -u
 }
 

@@ -12,12 +12,20 @@ cd "$(dirname "$0")"
 . lib/lock.sh
 
 stop_registries() {
-  stop_registry ecr
-  stop_registry acr
-  ok registries 'stopped; their data stay'
+  local name stopped=''
+  STEP_STARTED="$(now_ms)"
+  for name in ecr acr; do
+    if stop_registry "$name"; then stopped="$stopped localhost:$(port_of "$name")"; fi
+  done
+  if [ -n "$stopped" ]; then
+    ok registries "stopped:$stopped (their data stay)"
+  else
+    ok registries 'left alone: none was started from here'
+  fi
 }
 
 stop_engine() {
+  STEP_STARTED="$(now_ms)"
   if runs_as "$(pid_in "$ENGINE_PID" || true)" dockerd; then
     doing engine 'stopping dockerd (running containers end with it)'
     stop_process "$ENGINE_PID" dockerd 30
@@ -25,7 +33,7 @@ stop_engine() {
   else
     ok engine 'left alone: it was not started from here'
   fi
-  rm -f "$HOST_DIR/dockerd.launcher.pid"
+  rm -f "$ENGINE_LAUNCHER_PID"
 }
 
 hold_lock

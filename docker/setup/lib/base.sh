@@ -16,6 +16,7 @@ recipe() { cat "$BASE_DIR"/* | sha256_of; }
 
 # base_index: the tag's index without white space; empty when there is none
 base_index() {
+  have curl || return 1
   curl -s -f -m 10 -H 'Accept: application/vnd.oci.image.index.v1+json' \
     -H 'Accept: application/vnd.docker.distribution.manifest.list.v2+json' \
     "http://localhost:$ECR_PORT/v2/$BASE_REPOSITORY/manifests/$BASE_TAG" | tr -d ' \t\n'

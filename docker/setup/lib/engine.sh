@@ -3,6 +3,7 @@
 
 ENGINE_LOG="$HOST_DIR/dockerd.log"
 ENGINE_PID="$HOST_DIR/dockerd.pid"
+ENGINE_LAUNCHER_PID="$HOST_DIR/dockerd.launcher.pid"
 ENGINE_CONFIG="$HOST_DIR/dockerd.json"
 CONTAINERD_PID=/var/run/docker/containerd/containerd.pid
 
@@ -99,7 +100,7 @@ start_in_background() {
     command+=(--config-file "$ENGINE_CONFIG")
   fi
   is_root || command=(sudo -n -- "${command[@]}")
-  start_detached "$ENGINE_LOG" "$HOST_DIR/dockerd.launcher.pid" "${command[@]}"
+  start_detached "$ENGINE_LOG" "$ENGINE_LAUNCHER_PID" "${command[@]}"
 }
 
 # start_with_systemd [fresh]: a configuration is written only for an engine installed just now, and only if none is there

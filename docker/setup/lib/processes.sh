@@ -1,9 +1,12 @@
 # shellcheck shell=bash
 # Background processes that outlive the script: started detached, found again by their pid files.
 
-# runs_as PID NAME: whether that process exists and is that program (a pid may have gone to another one since)
+# process_gone PID: a zombie counts as gone; where nobody collects them (a container without init) they stay for ever
+process_gone() { [ ! -d "/proc/$1" ] || grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null; }
+
+# runs_as PID NAME: whether that process lives and is that program (a pid may have gone to another one since)
 runs_as() {
-  [ -n "$1" ] && [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$(printf '%.15s' "$2")" ]
+  [ -n "$1" ] && ! process_gone "$1" && [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$(printf '%.15s' "$2")" ]
 }
 
 pid_in() { [ -r "$1" ] && head -n 1 "$1" | tr -cd '0-9'; }
@@ -31,5 +34,3 @@ stop_process() {
   fi
   rm -f "$1"
 }
-
-process_gone() { [ ! -d "/proc/$1" ]; }

@@ -17,18 +17,31 @@ is_registry() {
 # is_port_taken PORT [ADDRESS]
 is_port_taken() { (exec 4<>"/dev/tcp/${2:-localhost}/$1") 2>/dev/null; }
 
-# holder_of PORT: the process that listens there, in words
-holder_of() {
-  local found=''
-  if have ss; then
-    found="$(as_root_quietly ss -H -l -t -n -p "sport = :$1" | sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/\1, process \2/p' | head -n 1)"
-  elif have lsof; then
-    found="$(as_root_quietly lsof -nP -iTCP:"$1" -sTCP:LISTEN -F cp | tr -d '\n' | sed -n 's/^p\([0-9]*\)c\(.*\)$/\2, process \1/p')"
-  fi
-  printf '%s' "${found:-a process that could not be named}"
+# listening_socket PORT: the socket's number in the kernel's tables
+listening_socket() {
+  awk -v port=":$(printf '%04X' "$1")" '$4 == "0A" && substr($2, length($2) - 4) == port { print $10; exit }' \
+    /proc/net/tcp /proc/net/tcp6
 }
 
-as_root_quietly() { if is_root || ! sudo -n true 2>/dev/null; then "$@"; else sudo -n -- "$@"; fi 2>/dev/null || true; }
+# listener_pid PORT: the process that listens there
+listener_pid() {
+  if [ -d /proc/net ]; then
+    find /proc/[0-9]*/fd -lname "socket:\[$(listening_socket "$1")\]" 2>/dev/null | cut -d / -f 3 | head -n 1
+  elif have lsof; then
+    lsof -nP -t -iTCP:"$1" -sTCP:LISTEN | head -n 1
+  fi
+}
+
+# holder_of PORT: that process in words
+holder_of() {
+  local pid
+  pid="$(listener_pid "$1" || true)"
+  if [ -n "$pid" ]; then
+    printf '%s, process %s' "$(ps -o comm= -p "$pid" 2>/dev/null || cat "/proc/$pid/comm")" "$pid"
+  else
+    printf 'a process of another user'
+  fi
+}
 
 # registry_configuration NAME
 registry_configuration() {
@@ -62,9 +75,14 @@ start_container() {
     -v "$REGISTRIES_DIR/$1/data:/var/lib/registry" -p "127.0.0.1:$(port_of "$1"):5000" "$REGISTRY_IMAGE"
 }
 
+# stop_registry NAME: true when there was one of ours to stop
 stop_registry() {
+  local stopped=1
+  if is_running "$REGISTRIES_DIR/$1/registry.pid" "$REGISTRY_PROGRAM"; then stopped=0; fi
   stop_process "$REGISTRIES_DIR/$1/registry.pid" "$REGISTRY_PROGRAM" 10
   if have docker && [ -n "$(docker ps -aq --filter "name=^nightly-registry-$1\$" 2>/dev/null)" ]; then
     docker rm -f "nightly-registry-$1" >/dev/null
+    stopped=0
   fi
+  return "$stopped"
 }

@@ -24,7 +24,9 @@ not_needed() { [ "$(machine_platform)" = linux/arm64 ] || [ "$(uname -s)" != Lin
 
 missing_emulation_packages() {
   has_apt || return 0
-  if not_needed || registered; then return 0; fi
+  # Inside a container the kernel may know an interpreter that only a mount makes visible.
+  if not_needed || registered || { is_root && mount_binfmt && registered; }; then return 0; fi
+  have mount || printf 'mount\n'
   missing_packages qemu-user-static binfmt-support
 }
 
@@ -47,7 +49,7 @@ main() {
     ok emulation "not needed: $(uname -s) on $(uname -m) runs linux/arm64 by itself"
     return
   fi
-  if registered; then
+  if registered || { is_root && mount_binfmt && registered; }; then
     ok emulation 'already registered: arm64 through QEMU'
     return
   fi

@@ -36,15 +36,24 @@ give_up_denied() {
 }
 
 give_up_dead() {
-  warn engine "dockerd did not answer within $1 s; the end of its log:"
-  tail -n 15 "$ENGINE_LOG" >&3 2>/dev/null || true
+  if has_systemd; then
+    cannot engine 'the Docker engine does not start' 'Its log: journalctl -u docker --since -5min'
+  fi
+  tail -n 10 "$ENGINE_LOG" | sed 's/^/                  /' >&3 2>/dev/null || true
   cannot engine 'the Docker engine does not start' "Whole log: $ENGINE_LOG" \
     'Inside a container, dockerd needs --privileged; on a host, try: sudo dockerd --debug'
 }
 
 start_engine() {
   if has_systemd; then start_with_systemd "$1"; else start_in_background; fi
-  wait_until 60 engine_socket_ready || give_up_dead 60
+  wait_until 60 engine_settled || give_up_dead
+  engine_socket_ready || give_up_dead
+}
+
+# engine_settled: it answers, or the process that we started has ended
+engine_settled() {
+  engine_socket_ready && return 0
+  ! has_systemd && process_gone "$(pid_in "$ENGINE_LAUNCHER_PID")"
 }
 
 engine_socket_ready() {

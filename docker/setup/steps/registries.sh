@@ -10,7 +10,9 @@ cd "$(dirname "$0")/.."
 . lib/registries.sh
 
 missing_registry_packages() {
-  have "$REGISTRY_PROGRAM" || ! has_apt || missing_packages docker-registry curl
+  has_apt || return 0
+  have "$REGISTRY_PROGRAM" || missing_packages docker-registry
+  have curl || printf 'curl\nca-certificates\n'
 }
 
 refuse_port() {
