@@ -1,9 +1,10 @@
 """Jobs, the schedule, and the sensors that ask for the summary when a run ends."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: Dagster looks at the annotation of `context` itself, not at its text.
 
 from collections.abc import Sequence
 from datetime import UTC
+from typing import Any
 
 import dagster as dg
 
@@ -15,6 +16,9 @@ from nightly_pipeline.assets.naming import (
     framework_job_name,
 )
 from nightly_pipeline.model.plan import SOURCE_KEY, SUMMARY_KEY
+
+# What `define_asset_job` returns; Dagster does not export its name.
+UnresolvedAssetJobDefinition = Any
 
 # A whole night takes three to four hours; what still runs after twelve hangs.
 MAX_RUNTIME_S = 12 * 3600
@@ -29,7 +33,7 @@ _ENDINGS = {
 
 def night_jobs(
     frameworks: Sequence[str], assets: Sequence[dg.AssetsDefinition], partitions: dg.PartitionsDefinition
-) -> list[dg.UnresolvedAssetJobDefinition]:
+) -> list[UnresolvedAssetJobDefinition]:
     """`nightly`, the whole night, and one job per framework: a backfill takes a job, not a selection."""
     tags = {"dagster/max_runtime": str(MAX_RUNTIME_S)}
     whole = dg.AssetSelection.all() - dg.AssetSelection.assets(list(SUMMARY_KEY))
@@ -56,7 +60,7 @@ def night_jobs(
     return jobs
 
 
-def summary_job(partitions: dg.PartitionsDefinition) -> dg.UnresolvedAssetJobDefinition:
+def summary_job(partitions: dg.PartitionsDefinition) -> UnresolvedAssetJobDefinition:
     """The job of the summary alone."""
     return dg.define_asset_job(
         SUMMARY_JOB_NAME,
@@ -66,7 +70,7 @@ def summary_job(partitions: dg.PartitionsDefinition) -> dg.UnresolvedAssetJobDef
     )
 
 
-def night_schedule(job: dg.UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+def night_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
     """Every night at 08:00 UTC, the partition of that date."""
 
     @dg.schedule(
@@ -85,7 +89,7 @@ def night_schedule(job: dg.UnresolvedAssetJobDefinition) -> dg.ScheduleDefinitio
 
 
 def summary_sensors(
-    jobs: Sequence[dg.UnresolvedAssetJobDefinition], summary: dg.UnresolvedAssetJobDefinition
+    jobs: Sequence[UnresolvedAssetJobDefinition], summary: UnresolvedAssetJobDefinition
 ) -> list[dg.SensorDefinition]:
     """One sensor an ending. They only ask for a summary run: a sensor that raises has already moved its cursor."""
     return [_sensor(name, status, jobs, summary) for name, status in _ENDINGS.items()]
@@ -94,8 +98,8 @@ def summary_sensors(
 def _sensor(
     name: str,
     status: dg.DagsterRunStatus,
-    jobs: Sequence[dg.UnresolvedAssetJobDefinition],
-    summary: dg.UnresolvedAssetJobDefinition,
+    jobs: Sequence[UnresolvedAssetJobDefinition],
+    summary: UnresolvedAssetJobDefinition,
 ) -> dg.SensorDefinition:
     @dg.run_status_sensor(
         run_status=status,

@@ -1,6 +1,6 @@
 """Assets of images: built, published, joined into a multi-arch index."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: Dagster looks at the annotation of `context` itself, not at its text.
 
 import dagster as dg
 

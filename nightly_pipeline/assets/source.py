@@ -1,6 +1,6 @@
 """The commit of the night, resolved once; every build depends on it."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: Dagster looks at the annotation of `context` itself, not at its text.
 
 import dagster as dg
 

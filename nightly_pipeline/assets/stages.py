@@ -1,6 +1,6 @@
 """Assets of test stages, each with a check that is red when its tests are not good."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: Dagster looks at the annotation of `context` itself, not at its text.
 
 import dagster as dg
 
@@ -20,7 +20,6 @@ def stage_asset(planned: PlannedStage, partitions: dg.PartitionsDefinition) -> d
         name=check_name(planned),
         asset=list(planned.key),
         blocking=True,
-        partitions_def=partitions,
         description=f"`pytest -m '{planned.markers}'` in the runtime image, on {planned.runner}.",
     )
 

@@ -4,7 +4,7 @@ It cannot be a downstream step of the night (it would be abandoned with the step
 its own, which can be repeated.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: Dagster looks at the annotation of `context` itself, not at its text.
 
 from datetime import UTC, datetime
 
