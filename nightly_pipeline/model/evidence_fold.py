@@ -111,9 +111,11 @@ class _Fold:
         self._note(self.collect_skips, event, None)
 
     def _note(self, notes: list[CollectError], event: Event, detail: str | None) -> None:
-        message = event.line("message") or "without a message"
-        if len(notes) < ERRORS_LIMIT:
-            notes.append(CollectError(event.node_id() or "(the whole collection)", message, detail))
+        note = CollectError(
+            event.node_id() or "(the whole collection)", event.line("message") or "without a message", detail
+        )
+        if len(notes) < ERRORS_LIMIT and note not in notes[-20:]:  # several workers collect, and fail, alike
+            notes.append(note)
 
     def on_start(self, event: Event) -> None:
         test = self.test(event)

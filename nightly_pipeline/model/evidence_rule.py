@@ -236,7 +236,7 @@ def _where(evidence: StageEvidence) -> str:
         return f"while {evidence.blame} was running{f' (and {others} others)' if others else ''}"
     if evidence.announced is None:
         return "before the collection of tests had ended"
-    return f"between tests, {_concluded(evidence)} of {_tests(evidence.counts.collected)} had ended"
+    return f"between tests ({_concluded(evidence)} of {_tests(evidence.counts.collected)} ended)"
 
 
 def _failed_so_far(evidence: StageEvidence) -> str:

@@ -1,0 +1,28 @@
+"""Every end a suite can have, run for real in a process, is given its right name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nightly_pipeline.model.evidence import failures_of, stage_status
+from tests.unit.evidence_plugin.cases import CASES, Case
+from tests.unit.evidence_plugin.running import run_case
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_end_has_its_name(case: Case, tmp_path: Path):
+    evidence, container, output = run_case(case, tmp_path)
+
+    status, message = stage_status(evidence, mode=case.mode, container=container)
+
+    assert container.exit_code == case.exit_code, output
+    assert (status, evidence.counts) == (case.status, case.counts), f"{message}\n{output}"
+    assert case.says in (message or "")
+    assert evidence.blame == case.blame
+    assert evidence.damaged == 0
+    assert evidence.lost == 0
+    assert [test.node_id for test in evidence.flaky] == list(case.flaky)
+    if case.failures:
+        assert sorted(failure.test for failure in failures_of(evidence)) == sorted(case.failures)
