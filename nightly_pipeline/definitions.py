@@ -26,8 +26,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         *(stage_asset(planned, partitions) for planned in plan.stages),
         summary_asset(partitions),
     ]
-    jobs = night_jobs(list(settings.table.frameworks), assets, partitions)
-    summary = summary_job(partitions)
+    jobs = night_jobs(list(settings.table.frameworks), assets)
+    summary = summary_job()
     return dg.Definitions(
         assets=assets,
         jobs=[*jobs, summary],

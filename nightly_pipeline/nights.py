@@ -231,7 +231,7 @@ def _summarise(settings: Settings, instance: dg.DagsterInstance, launch: Launch,
 
 
 def _to_repeat(plan: Plan, report: Report, *, failed_only: bool) -> list[Key]:
-    outcomes = (*report.images, *report.publications, *report.stages)
+    outcomes: list[Outcome] = [*report.images, *report.publications, *report.stages]
     chosen = {key_of(outcome) for outcome in outcomes if not failed_only or not is_good(outcome.status)}
     planned = {key_of(outcome) for outcome in outcomes}
     for entry in plan.entries:  # in the order it can happen, so what waits for a repeated one is repeated too

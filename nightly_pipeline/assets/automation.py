@@ -32,7 +32,7 @@ _ENDINGS = {
 
 
 def night_jobs(
-    frameworks: Sequence[str], assets: Sequence[dg.AssetsDefinition], partitions: dg.PartitionsDefinition
+    frameworks: Sequence[str], assets: Sequence[dg.AssetsDefinition]
 ) -> list[UnresolvedAssetJobDefinition]:
     """`nightly`, the whole night, and one job per framework: a backfill takes a job, not a selection."""
     tags = {"dagster/max_runtime": str(MAX_RUNTIME_S)}
@@ -41,7 +41,6 @@ def night_jobs(
         dg.define_asset_job(
             JOB_NAME,
             selection=whole,
-            partitions_def=partitions,
             tags=tags,
             description="The whole night: every framework, every architecture.",
         )
@@ -52,20 +51,18 @@ def night_jobs(
             dg.define_asset_job(
                 framework_job_name(framework),
                 selection=dg.AssetSelection.assets(list(SOURCE_KEY), *own),
-                partitions_def=partitions,
-                tags=tags,
+                    tags=tags,
                 description=f"One framework's part of the night: {framework} on every architecture.",
             )
         )
     return jobs
 
 
-def summary_job(partitions: dg.PartitionsDefinition) -> UnresolvedAssetJobDefinition:
+def summary_job() -> UnresolvedAssetJobDefinition:
     """The job of the summary alone."""
     return dg.define_asset_job(
         SUMMARY_JOB_NAME,
         selection=dg.AssetSelection.assets(list(SUMMARY_KEY)),
-        partitions_def=partitions,
         description="Report, page and message of a night; asked for whenever one of its runs ends.",
     )
 

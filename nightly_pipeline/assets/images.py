@@ -15,7 +15,7 @@ from nightly_pipeline.steps.build import ImageRun, build_image, reuse_image
 from nightly_pipeline.steps.publish import publish_image, publish_index
 from nightly_pipeline.steps.source import NightRun
 
-Result = dg.MaterializeResult[None]
+Result = dg.MaterializeResult
 
 
 def image_asset(planned: PlannedImage, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:

@@ -22,7 +22,7 @@ def source_revision_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefin
         kinds={"git"},
         description="The commit every image of the night is built from: the head of the configured ref, resolved once.",
     )
-    def source_revision(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.MaterializeResult[None]:
+    def source_revision(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.MaterializeResult:
         settings = workplace.settings()
         prepare_night(context.instance, settings, run_id=context.run.run_id)
         try:

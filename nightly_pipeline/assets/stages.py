@@ -39,7 +39,7 @@ def stage_asset(planned: PlannedStage, partitions: dg.PartitionsDefinition) -> d
         check_specs=[check],
         description=_description(planned),
     )
-    def stage(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.MaterializeResult[None]:
+    def stage(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.MaterializeResult:
         outcome = _stage_outcome(context, workplace, planned)
         metadata = stage_metadata(outcome, workplace.records())
         return dg.MaterializeResult(

@@ -42,7 +42,7 @@ def summary_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         kinds={"slack", "markdown"},
         description="What became of the night: the table, the page, the message to the team.",
     )
-    def nightly_summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.MaterializeResult[None]:
+    def nightly_summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.MaterializeResult:
         settings, records = workplace.settings(), workplace.records()
         try:
             report = night_report(context.instance, settings, records, date=context.partition_key)

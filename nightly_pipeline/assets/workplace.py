@@ -22,6 +22,7 @@ from nightly_pipeline.steps.source import NightRun, revision_of
 from nightly_pipeline.steps.stages import StageTools
 from nightly_pipeline.tools.artifacts import LocalArtifactStore
 from nightly_pipeline.tools.buildx import BuildxBuilder
+from nightly_pipeline.tools.buildx_command import BuildOptions
 from nightly_pipeline.tools.containers import DockerContainerRunner
 from nightly_pipeline.tools.git import GitRepository
 from nightly_pipeline.tools.junit import write_junit
@@ -103,19 +104,15 @@ class Workplace(dg.ConfigurableResource[None]):
     def build_tools(self, workspace: Path) -> BuildTools:
         """What a build works with."""
         settings = self.settings()
-        build = settings.build
+        ca_bundle = settings.build.ca_bundle
         return BuildTools(
-            builder=BuildxBuilder(
-                compression=build.compression,
-                compression_level=build.compression_level,
-                provenance=None if build.provenance == "none" else f"mode={build.provenance}",
-            ),
+            builder=BuildxBuilder(_build_options(settings)),
             registry=open_registries(settings)[settings.primary],
             containers=DockerContainerRunner(),
             records=self.records(),
             logins=RegistryLogins.of(settings),
             cache_repository=_cache_repository(settings),
-            secrets={"ca": build.ca_bundle} if build.ca_bundle else {},
+            secrets={"ca": ca_bundle} if ca_bundle else {},
             workspace=workspace,
         )
 
@@ -140,6 +137,15 @@ class Workplace(dg.ConfigurableResource[None]):
             memory_gb=settings.tests.memory_gb,
             pids_limit=settings.tests.pids_limit,
         )
+
+
+def _build_options(settings: Settings) -> BuildOptions:
+    build = settings.build
+    return BuildOptions(
+        compression=build.compression,
+        compression_level=build.compression_level,
+        provenance=None if build.provenance == "none" else f"mode={build.provenance}",
+    )
 
 
 def _cache_repository(settings: Settings) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -116,6 +116,10 @@ class ArtifactStore(Protocol):
 
     def delete(self, prefix: str) -> int:
         """Delete everything below a prefix; return how many artifacts went."""
+        ...
+
+    def dates(self) -> list[date]:
+        """The nights that have artifacts, oldest first."""
         ...
 
     def location(self, key: str) -> str:

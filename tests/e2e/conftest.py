@@ -1,0 +1,133 @@
+"""Whole small nights: a profile, a repository and a home of their own, the real engine and registries."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import httpx
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+NIGHTLY = ROOT / ".venv" / "bin" / "nightly"
+ECR, ACR = "localhost:5000", "localhost:5001"
+ACCEPT = ", ".join(
+    f"application/vnd.{name}"
+    for name in (
+        "oci.image.index.v1+json",
+        "oci.image.manifest.v1+json",
+        "docker.distribution.manifest.list.v2+json",
+        "docker.distribution.manifest.v2+json",
+    )
+)
+
+
+@dataclass(frozen=True)
+class SmallNight:
+    """A place where small nights run: nothing in it is shared with the checkout's own nights."""
+
+    folder: Path
+    repository: str
+    source: Path
+    profile: Path
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    def nightly(self, *arguments: str, expect: int | None = 0, timeout_s: float = 280) -> str:
+        """Call the command as a person does; its standard output."""
+        verb, *rest = arguments
+        done = subprocess.run(
+            [str(NIGHTLY), verb, "--profile", str(self.profile), *rest],
+            cwd=ROOT,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        if expect is not None:
+            assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "NIGHTLY_HOME": str(self.home), "NIGHTLY_PROFILE": str(self.profile)}
+
+    def report(self, *arguments: str) -> dict:
+        return json.loads(self.nightly("report", "--format", "json", *arguments))
+
+    def instance(self) -> dg.DagsterInstance:
+        """Dagster's own records, read without the code under test."""
+        return dg.DagsterInstance.from_config(str(self.home / "dagster_home"))
+
+
+def manifest(host: str, repository: str, reference: str) -> tuple[str, dict] | None:
+    """What a registry answers over its HTTP API: digest and document; None when absent."""
+    answer = httpx.get(f"http://{host}/v2/{repository}/manifests/{reference}", headers={"Accept": ACCEPT})
+    if answer.status_code == 404:
+        return None
+    answer.raise_for_status()
+    return answer.headers["Docker-Content-Digest"], answer.json()
+
+
+def config_of(host: str, repository: str, digest: str) -> dict:
+    """The configuration of an image, through its index when it has one."""
+    found = manifest(host, repository, digest)
+    assert found is not None
+    document = found[1]
+    if "manifests" in document:
+        real = [child for child in document["manifests"] if child["platform"]["architecture"] != "unknown"]
+        assert len(real) == 1
+        return config_of(host, repository, real[0]["digest"])
+    blob = httpx.get(f"http://{host}/v2/{repository}/blobs/{document['config']['digest']}", follow_redirects=True)
+    return blob.json()
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def make_night(folder: Path, frameworks: tuple[str, ...], table: Mapping[str, Any] | None = None) -> SmallNight:
+    """A repository with this checkout's docker/ folder in one commit, and a profile of some frameworks."""
+    source = folder / "source"
+    source.mkdir(parents=True)
+    shutil.copytree(ROOT / "docker", source / "docker", ignore=shutil.ignore_patterns("__pycache__", ".venv"))
+    git(source, "init", "-q", "-b", "main")
+    git(source, "add", "-A")
+    git(source, "commit", "-q", "-m", "Start")
+    repository = f"test-{uuid.uuid4().hex[:12]}"
+    table = dict(table or {})
+    absent = {name: None for name in ("vllm", "sglang", "trtllm") if name not in frameworks}
+    profile = folder / "small.yaml"
+    profile.write_text(
+        yaml.safe_dump(
+            {
+                "extends": "local",
+                "source": {"repository": str(source), "ref": "main"},
+                "registries": {
+                    "ecr": {"repository": repository, "cache_repository": f"{repository}-cache"},
+                    "acr": {"repository": repository},
+                },
+                "table": {**table, "frameworks": {**absent, **table.get("frameworks", {})}},
+            }
+        )
+    )
+    return SmallNight(folder=folder, repository=repository, source=source, profile=profile)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for one module's nights."""
+    yield tmp_path_factory.mktemp("night")
