@@ -1,4 +1,4 @@
-"""Builders of outcomes, reports and plans for tests: every argument has a plausible default, nothing is random.
+"""Builders of outcomes, reports and plans for tests: plausible defaults, nothing random.
 
 >>> night(stages=[stage(status="failed", failures=[failure("tests/test_a.py::test_b")])]).status.value
 'red'
@@ -20,7 +20,7 @@ from nightly_pipeline.model.outcomes import (
     TestFailure,
 )
 from nightly_pipeline.model.plan import Plan, PlannedImage, PlannedIndex, PlannedPublication, PlannedStage
-from nightly_pipeline.model.report import Report, RunFacts, RunState, key_of
+from nightly_pipeline.model.report import Outcome, Report, RunFacts, RunState, key_of
 from nightly_pipeline.model.tags import (
     cache_tag,
     framework_run_tag,
@@ -48,7 +48,9 @@ def digest(*parts: str) -> str:
     return "sha256:" + "".join(f"{ord(char):02x}" for char in "/".join(parts)).ljust(64, "0")[:64]
 
 
-def failure(test: str = "tests/test_api.py::test_answers", message: str = "AssertionError: no", **fields: Any) -> TestFailure:
+def failure(
+    test: str = "tests/test_api.py::test_answers", message: str = "AssertionError: no", **fields: Any
+) -> TestFailure:
     """One failing test."""
     return TestFailure(test=test, message=message, **fields)
 
@@ -57,7 +59,11 @@ def image(
     framework: str = "vllm", arch: str = "amd64", kind: str = "runtime", status: str = "built", **fields: Any
 ) -> ImageOutcome:
     """One image; a good one has digest, tags and size, a bad one has none of them."""
-    defaults: dict[str, Any] = {"date": DATE, "run_id": RUN_ID, "runner": _BUILD_RUNNERS.get(arch, "cpu-other")}
+    defaults: dict[str, Any] = {
+        "date": DATE,
+        "run_id": RUN_ID,
+        "runner": _BUILD_RUNNERS.get(arch, "cpu-other"),
+    }
     if status in {"built", "reused"}:
         tags = (
             (framework_tag(framework, arch), framework_run_tag(framework, arch, RUN_ID))
@@ -76,11 +82,15 @@ def image(
             "engine": MOCK,
             "artifacts": artifacts(framework, arch, f"{kind}_image", "build.log", "metrics.json"),
         }
-    return ImageOutcome(framework=framework, arch=arch, kind=kind, status=status, **(defaults | fields))  # type: ignore[arg-type]
+    return ImageOutcome(framework=framework, arch=arch, kind=kind, status=status, **(defaults | fields))
 
 
 def stage(
-    framework: str = "vllm", arch: str = "amd64", stage: str = "unit", status: str | None = None, **fields: Any
+    framework: str = "vllm",
+    arch: str = "amd64",
+    stage: str = "unit",
+    status: str | None = None,
+    **fields: Any,
 ) -> StageOutcome:
     """One stage; amd64 runs and arm64 collects unless `mode` says otherwise."""
     mode = fields.pop("mode", "collect" if arch == "arm64" else "run")
@@ -106,7 +116,12 @@ def stage(
             "artifacts": artifacts(framework, arch, stage, "junit.xml", "output.log"),
         }
     return StageOutcome(
-        framework=framework, arch=arch, stage=stage, status=status, mode=mode, **(defaults | fields)  # type: ignore[arg-type]
+        framework=framework,
+        arch=arch,
+        stage=stage,
+        status=status,
+        mode=mode,
+        **(defaults | fields),
     )
 
 
@@ -126,12 +141,14 @@ def publication(
             "digest": name,
             "platforms": (f"linux/{arch}",) if arch else ("linux/amd64", "linux/arm64"),
             "copies": tuple(
-                PublishedCopy(registry=role, reference=f"localhost:{port}/nightly@{name}", tags=tags, digest=name)
+                PublishedCopy(
+                    registry=role, reference=f"localhost:{port}/nightly@{name}", tags=tags, digest=name
+                )
                 for role, port in (("ecr", 5000), ("acr", 5001))
             ),
             "duration_s": 1.4,
         }
-    return PublicationOutcome(framework=framework, arch=arch, status=status, **(defaults | fields))  # type: ignore[arg-type]
+    return PublicationOutcome(framework=framework, arch=arch, status=status, **(defaults | fields))
 
 
 def artifacts(framework: str, arch: str, step: str, *names: str) -> dict[str, str]:
@@ -155,14 +172,17 @@ def night(
 ) -> Report:
     """A report of exactly these outcomes, its verdict by the rule."""
     images, stages, publications = tuple(images), tuple(stages), tuple(publications)
-    keys = tuple(key_of(outcome) for outcome in (*images, *stages, *publications))
+    outcomes: tuple[Outcome, ...] = (*images, *stages, *publications)
+    keys = tuple(key_of(outcome) for outcome in outcomes)
     runs = fields.pop("runs", None) or (run_facts(planned=keys, started=keys),)
     defaults: dict[str, Any] = {
         "date": DATE,
         "run_id": runs[-1].run_id,
         "source_revision": REVISION,
         "status": night_status(
-            (one.status for one in images), (one.status for one in stages), (one.status for one in publications)
+            (one.status for one in images),
+            (one.status for one in stages),
+            (one.status for one in publications),
         ),
         "engine": "mock",
         "profile": "local",
@@ -182,17 +202,15 @@ def whole_night(
     stages: Sequence[str] = STAGES,
     **fields: Any,
 ) -> Report:
-    """The whole table, all of it good, but for the outcomes given: each takes the place of the one with its key."""
+    """The whole table, all good but for the outcomes given, each in the place of the one with its key."""
     cells = [(framework, arch) for framework in frameworks for arch in architectures]
-    everything = {
-        key_of(outcome): outcome
-        for outcome in (
-            *(image(*cell, kind) for cell in cells for kind in ("framework", "runtime")),
-            *(publication(*cell) for cell in cells),
-            *(publication(framework, None) for framework in frameworks),
-            *(stage(*cell, name) for cell in cells for name in stages),
-        )
-    }
+    good: tuple[Outcome, ...] = (
+        *(image(*cell, kind) for cell in cells for kind in ("framework", "runtime")),
+        *(publication(*cell) for cell in cells),
+        *(publication(framework, None) for framework in frameworks),
+        *(stage(*cell, name) for cell in cells for name in stages),
+    )
+    everything = {key_of(outcome): outcome for outcome in good}
     everything |= {key_of(outcome): outcome for outcome in changed}
     values = everything.values()
     return night(
@@ -214,7 +232,7 @@ def broken_night(**fields: Any) -> Report:
             "runtime",
             "failed",
             duration_s=94.2,
-            message="[runtime 4/9] RUN uv pip install vllm==0.32.0\nERROR: No matching distribution for vllm==0.32.0",
+            message="[runtime 4/9] RUN uv pip install vllm\nERROR: No matching distribution for vllm==0.32.0",
             artifacts=artifacts("vllm", "arm64", "runtime_image", "build.log", "metrics.json"),
         ),
         publication("vllm", "arm64", "blocked", message=blocked),
@@ -237,22 +255,36 @@ def broken_night(**fields: Any) -> Report:
                 ),
             ),
         ),
-        stage("sglang", "amd64", "e2e_multi_gpu", "infra_error", message="gpu-l40-amd64 has 1 GPU, the stage asks for 2"),
+        stage(
+            "sglang",
+            "amd64",
+            "e2e_multi_gpu",
+            "infra_error",
+            message="gpu-l40-amd64 has 1 GPU, the stage asks for 2",
+        ),
         stage(
             "trtllm",
             "amd64",
             "integration",
             "timed_out",
             duration_s=5400.0,
-            message="ended by its deadline after 90 min; the last test started was tests/test_stream.py::test_long_answer",
+            message="ended by its deadline after 90 min; last test: tests/test_stream.py::test_long_answer",
             failures=(failure("tests/test_stream.py::test_long_answer", "still running at the deadline"),),
         ),
-        stage("trtllm", "amd64", "e2e_single_gpu", "no_tests", message="nothing was selected by `trtllm and e2e and gpu_1`"),
+        stage(
+            "trtllm",
+            "amd64",
+            "e2e_single_gpu",
+            "no_tests",
+            message="nothing was selected by `trtllm and e2e and gpu_1`",
+        ),
         **fields,
     )
 
 
-def planned_image(framework: str = "vllm", arch: str = "amd64", kind: str = "runtime", **fields: Any) -> PlannedImage:
+def planned_image(
+    framework: str = "vllm", arch: str = "amd64", kind: str = "runtime", **fields: Any
+) -> PlannedImage:
     """One image of a plan."""
     tag = framework_tag if kind == "framework" else nightly_tag
     defaults: dict[str, Any] = {
@@ -267,10 +299,12 @@ def planned_image(framework: str = "vllm", arch: str = "amd64", kind: str = "run
         "cache_tag": cache_tag(framework, arch, kind),
         "registries": ("ecr",) if kind == "framework" else ("ecr", "acr"),
     }
-    return PlannedImage(framework=framework, arch=arch, kind=kind, **(defaults | fields))  # type: ignore[arg-type]
+    return PlannedImage(framework=framework, arch=arch, kind=kind, **(defaults | fields))
 
 
-def planned_stage(framework: str = "vllm", arch: str = "amd64", stage: str = "unit", **fields: Any) -> PlannedStage:
+def planned_stage(
+    framework: str = "vllm", arch: str = "amd64", stage: str = "unit", **fields: Any
+) -> PlannedStage:
     """One stage of a plan."""
     collect = arch == "arm64"
     defaults: dict[str, Any] = {

@@ -33,7 +33,7 @@ NO_LINKS = Links()
 
 
 def safe_address(address: str | None) -> str | None:
-    """An address that is fit for a link, percent-encoded; None for schemes that are not addresses of documents.
+    """An address that is fit for a link, percent-encoded; None for schemes that lead to no document.
 
     >>> safe_address("http://127.0.0.1:3000/runs/1 2")
     'http://127.0.0.1:3000/runs/1%202'

@@ -1,8 +1,8 @@
-"""A report as GitHub-flavoured Markdown: for pull requests, CI summaries, the terminal and Dagster's metadata.
+"""A report as GitHub-flavoured Markdown: for pull requests, CI summaries, terminals and Dagster's metadata.
 
-Text from containers goes into code spans and code blocks only, with fences longer than any in the text; in table
-cells every character that could mean something is written as a number. So no text can break a table, start a tag,
-make a link or mention a person.
+Text from containers goes into code spans and code blocks only, with fences longer than any in the text. In
+table cells every character that could mean something is written as a number. So no text can break a table,
+start a tag, make a link or mention a person.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from nightly_pipeline.model.links import NO_LINKS, Links, safe_address
 from nightly_pipeline.model.outcomes import TestFailure
-from nightly_pipeline.model.quantities import duration_text, instant_text, minutes_text
+from nightly_pipeline.model.quantities import NOTHING, duration_text, instant_text, minutes_text
 from nightly_pipeline.model.reading import (
     Item,
     causes,
@@ -37,7 +37,7 @@ TABLE_COLUMNS = ("Stage", "Status", "Runner", "Duration (min)", "Artifacts")
 CHARACTERS = 60_000
 """A pull request's comment takes 65,536."""
 
-_PLAIN = re.compile(r"[^\w \-./,;()=+%…–✓✗?]|(?<![^\W_])_|_(?![^\W_])")
+_PLAIN = re.compile(r"[^\w \-./,;()=+%…—✓✗?]|(?<![^\W_])_|_(?![^\W_])")
 _WEB_PREFIX = re.compile(r"www\.", re.IGNORECASE)
 _FAILURES_SHOWN = 20
 _TEST_CHARACTERS, _MESSAGE_LINES, _MESSAGE_CHARACTERS = 300, 15, 1_200
@@ -55,8 +55,8 @@ def report_markdown(report: Report, links: Links = NO_LINKS, *, characters: int 
     Args:
         report: what is shown.
         links: addresses of artifacts, runs and the page.
-        characters: about how long it may get. Problems give way first, and a line says how many are left out; the
-            verdict, the table and the counts always stand.
+        characters: about how long it may get. Problems give way first, and a line says how many are left out;
+            the verdict, the table and the counts always stand.
     """
     head, tail = _head(report, links), _tail(report, links)
     problems = _problems(report, links, characters - len(head) - len(tail))
@@ -64,7 +64,7 @@ def report_markdown(report: Report, links: Links = NO_LINKS, *, characters: int 
 
 
 def escape_cell(text: str) -> str:
-    """Text for a table cell or a paragraph: nothing in it means anything to Markdown or HTML, nor mentions anyone."""
+    """Text for a table cell or a paragraph, none of which means anything to Markdown or HTML."""
     escaped = _PLAIN.sub(lambda match: f"&#{ord(match[0])};", one_line(text))
     return _WEB_PREFIX.sub(lambda match: f"{match[0][:-1]}&#46;", escaped).replace("&#64;", "&#64;\u200b")
 
@@ -94,7 +94,7 @@ def _row(item: Item, links: Links) -> str:
     cells = (
         escape_cell(item.label),
         f"{item.symbol} {item.word}",
-        escape_cell(item.runner or "–"),
+        escape_cell(item.runner or NOTHING),
         minutes_text(item.outcome.duration_s),
         _artifacts(item, links),
     )
@@ -106,7 +106,7 @@ def _artifacts(item: Item, links: Links) -> str:
     run = links.run(item.outcome.run_id)
     if run:
         found.append(_link(f"run {short_run_id(item.outcome.run_id)}", run))
-    return ", ".join(found) or "–"
+    return ", ".join(found) or NOTHING
 
 
 def _link(name: str, address: str | None) -> str:
@@ -115,7 +115,7 @@ def _link(name: str, address: str | None) -> str:
 
 
 def _in_brackets(address: str) -> str:
-    # Not one of these may stand bare: they end a cell, start a tag, or are taken for emphasis before the link is.
+    # None of these may stand bare: they end a cell, start a tag, or are read before the link is.
     return "".join(f"%{ord(char):02X}" if char in "|<>\\`" else char for char in address)
 
 
@@ -164,7 +164,11 @@ def _problems(report: Report, links: Links, budget: int) -> str:
             break
         shown.append(text)
         budget -= len(text)
-    more = f"{plural(len(found) - len(shown), 'more problem')}: see the table.\n\n" if len(shown) < len(found) else ""
+    more = (
+        f"{plural(len(found) - len(shown), 'more problem')}: see the table.\n\n"
+        if len(shown) < len(found)
+        else ""
+    )
     return heading + "".join(shown) + more + after
 
 
@@ -191,7 +195,11 @@ def _failing_tests(failures: Sequence[TestFailure], budget: int) -> str:
 
 
 def _failure(failure: TestFailure) -> str:
-    known = [word for word in (failure.verdict, failure.since and f"since {failure.since}", failure.incident) if word]
+    known = [
+        word
+        for word in (failure.verdict, failure.since and f"since {failure.since}", failure.incident)
+        if word
+    ]
     suffix = f" ({escape_cell(', '.join(known))})" if known else ""
     block = code_block(_cut(failure.message), indent="  ") if failure.message.strip() else ""
     return f"- {code_span(clip(failure.test, _TEST_CHARACTERS))}{suffix}\n{block}"

@@ -1,7 +1,7 @@
-"""The team's message in Slack: the verdict in ten seconds, the details in its thread. Pure; delivery is elsewhere.
+"""The team's message in Slack: the verdict in ten seconds, the details in its thread. Delivery is elsewhere.
 
-What would be too long for Slack is cut here, and counted outside of what is cut. Untrusted text stands in code only,
-escaped, so that it can make no link, mention nobody and not leave its place.
+What would be too long for Slack is cut here, and counted outside of what is cut. Untrusted text stands in
+code only, escaped, so that it can make no link, mention nobody and not leave its place.
 """
 
 from __future__ import annotations
@@ -82,12 +82,11 @@ def thread_messages(report: Report, links: Links = NO_LINKS) -> list[Message]:
 
 def _title(report: Report) -> str:
     mock = ", mock engine" if mock_note(report) else ""
-    partial = ", partial" if report.partial else ""
-    return f"Nightly {one_line(report.date)}: {headline(report)}{partial}{mock}"
+    return f"Nightly {one_line(report.date)}: {headline(report)}{mock}"
 
 
 def _notification(report: Report) -> str:
-    """What a phone shows: the verdict and what is to be looked at. Names of the table only, nothing untrusted."""
+    """What a phone shows: the verdict and what is to be looked at. Names of the table, nothing untrusted."""
     named = [f"{item.label} {item.word}" for item in causes(report)]
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""  # noqa: PLR2004 - what a phone has room for
     problems = f" · {', '.join(named[:3])}{more}" if named else ""
@@ -188,7 +187,9 @@ def _details(item: Item, links: Links) -> Iterator[Block]:
         lines.append(" · ".join(linked))
     yield section(lines)
     if item.outcome.message:
-        yield section([preformatted(excerpt(item.outcome.message, lines=25, characters=_MESSAGE_LIMIT), limit=2_500)])
+        yield section(
+            [preformatted(excerpt(item.outcome.message, lines=25, characters=_MESSAGE_LIMIT), limit=2_500)]
+        )
     yield from _failing(item.failures)
 
 
@@ -196,7 +197,9 @@ def _failing(failures: Sequence[TestFailure]) -> Iterator[Block]:
     for failure in failures[:_TESTS_IN_THE_THREAD]:
         lines = [f"• {code(failure.test, limit=500)}{_verdict(failure)}"]
         if failure.message.strip():
-            lines.append(preformatted(excerpt(failure.message, lines=10, characters=_TEST_MESSAGE_LIMIT), limit=1_200))
+            lines.append(
+                preformatted(excerpt(failure.message, lines=10, characters=_TEST_MESSAGE_LIMIT), limit=1_200)
+            )
         yield section(lines)
     left_out = len(failures) - _TESTS_IN_THE_THREAD
     if left_out > 0:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+NOTHING = "—"
+"""Stands where a quantity is not known, or there is none."""
+
 _MINUTE, _HOUR = 60, 3600
 _STEP = 1000
 
 
 def duration_text(seconds: float | None) -> str:
-    """`0.4 s`, `12 min 3 s`, `3 h 12 min`; `–` when it is not known.
+    """`0.4 s`, `12 min 3 s`, `3 h 12 min`; NOTHING when it is not known.
 
     >>> duration_text(723.4)
     '12 min 3 s'
     """
     if seconds is None:
-        return "–"
+        return NOTHING
     if seconds < _MINUTE - 0.05:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -39,25 +42,25 @@ def clock_text(seconds: float) -> str:
 
 
 def minutes_text(seconds: float) -> str:
-    """Minutes for the table's column: `12.3`; `–` when nothing was measured, `<0.1` when it was less than that.
+    """Minutes for the table's column: `12.3`; `<0.1` when it was less; NOTHING when nothing was measured.
 
     >>> minutes_text(738)
     '12.3'
     """
     if seconds <= 0:
-        return "–"
+        return NOTHING
     minutes = f"{seconds / _MINUTE:.1f}"
     return "<0.1" if minutes == "0.0" else minutes
 
 
 def bytes_text(size: int | None) -> str:
-    """Decimal units, as registries count them: `4.0 GB`; `–` when it is not known.
+    """Decimal units, as registries count them: `4.0 GB`; NOTHING when it is not known.
 
     >>> bytes_text(61_500_000)
     '61.5 MB'
     """
     if size is None:
-        return "–"
+        return NOTHING
     value, units = float(size), ["B", "kB", "MB", "GB", "TB"]
     while value >= _STEP - 0.05 and len(units) > 1:
         value, units = value / _STEP, units[1:]
@@ -65,13 +68,13 @@ def bytes_text(size: int | None) -> str:
 
 
 def instant_text(instant: datetime | None) -> str:
-    """`2026-11-20 08:00 UTC`; `–` when it is not known."""
-    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if instant else "–"
+    """`2026-11-20 08:00 UTC`; NOTHING when it is not known."""
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if instant else NOTHING
 
 
 def digest_text(digest: str | None) -> str:
-    """A digest short enough to read: `sha256:4bf5122f3444`; `–` when there is none."""
+    """A digest short enough to read: `sha256:4bf5122f3444`; NOTHING when there is none."""
     if not digest:
-        return "–"
+        return NOTHING
     algorithm, colon, value = digest.partition(":")
     return f"{algorithm}{colon}{value[:12]}"

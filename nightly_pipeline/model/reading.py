@@ -1,6 +1,6 @@
-"""A report as people read it: in which order, with which mark, what is a problem and what merely follows from one.
+"""A report as people read it: in which order, with which mark, what is a problem and what follows from one.
 
-The table, the page, the message and the terminal all read a report through this, so that they cannot disagree.
+The table, the page, the message and the terminal all read a report through this, so they cannot disagree.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from nightly_pipeline.model.outcomes import (
     PublicationOutcome,
     StageCounts,
     StageOutcome,
-    StageStatus,
     TestFailure,
 )
 from nightly_pipeline.model.plan import Key
@@ -45,9 +44,18 @@ NIGHT_TONES = {
     NightStatus.RED: Tone.BAD,
     NightStatus.INCOMPLETE: Tone.UNKNOWN,
 }
-MOCK_NOTE = "MOCK ENGINE: a stand-in answered in place of the real inference engine. Nothing here is about a real one."
+MOCK_NOTE = "MOCK ENGINE: no real inference engine ran. These results say nothing about one."
 
-_CAUSE_ORDER = ("failed", "timed_out", "crashed", "collect_error", "no_tests", "infra_error", "cancelled", "not_run")
+_CAUSE_ORDER = (
+    "failed",
+    "timed_out",
+    "crashed",
+    "collect_error",
+    "no_tests",
+    "infra_error",
+    "cancelled",
+    "not_run",
+)
 _NEWEST_FIRST = {"new": 0, None: 1, "recurring": 2, "flaky": 3, "quarantined": 4}
 
 
@@ -127,7 +135,10 @@ def items(report: Report) -> tuple[Item, ...]:
     arches = list(dict.fromkeys(outcome.arch for outcome in outcomes if outcome.arch))
     ordered = sorted(
         outcomes,
-        key=lambda one: (frameworks.index(one.framework), arches.index(one.arch) if one.arch else len(arches)),
+        key=lambda one: (
+            frameworks.index(one.framework),
+            arches.index(one.arch) if one.arch else len(arches),
+        ),
     )
     lost = _lost_cells(report)
     running = {run.run_id for run in report.runs if run.state is RunState.RUNNING}
@@ -146,13 +157,14 @@ def consequences(report: Report) -> tuple[Item, ...]:
 
 
 def headline(report: Report) -> str:
-    """The verdict in a few words: `green`, `red`, `incomplete`, or how far a running night has come."""
+    """The verdict in a few words: `green`, `red, partial run`, or how far a running night has come."""
+    partial = ", partial run" if report.partial else ""
     if not report.running:
-        return report.status.value
+        return f"{report.status.value}{partial}"
     everything = items(report)
     done = sum(one.tone is not Tone.PENDING for one in everything)
     so_far = ", red so far" if report.status is NightStatus.RED else ""
-    return f"running{so_far}, {done} of {len(everything)} done"
+    return f"running{partial}{so_far}, {done} of {len(everything)} done"
 
 
 def night_tone(report: Report) -> Tone:
@@ -166,7 +178,7 @@ def mock_note(report: Report) -> str | None:
 
     An outcome that says `mock` is believed over a plan that says `real`.
     """
-    outcomes = (*report.images, *report.stages)
+    outcomes: tuple[ImageOutcome | StageOutcome, ...] = (*report.images, *report.stages)
     seen = {outcome.engine.kind for outcome in outcomes if outcome.engine} | {report.engine}
     return MOCK_NOTE if "mock" in seen else None
 
@@ -175,7 +187,9 @@ def notes(report: Report) -> tuple[str, ...]:
     """What a reader must know to read the verdict right: partial, re-run, several runs, revision."""
     found = []
     if report.partial:
-        found.append("Partial run: only a selected part of the night was planned; nothing is said about the rest.")
+        found.append(
+            "Partial run: only a selected part of the night was planned; nothing is said about the rest."
+        )
     found += [
         f"Re-run: {short_run_id(run.run_id)} repeats {short_run_id(run.rerun_of)}."
         for run in report.runs
@@ -200,13 +214,15 @@ def short_revision(report: Report) -> str:
 def duration_s(report: Report) -> float | None:
     """Seconds the night's runs took, one after the other; None when none has ended."""
     spans = [
-        (run.ended_at - run.started_at).total_seconds() for run in report.runs if run.started_at and run.ended_at
+        (run.ended_at - run.started_at).total_seconds()
+        for run in report.runs
+        if run.started_at and run.ended_at
     ]
     return sum(spans) if spans else None
 
 
 def tally(statuses: Iterable[Status]) -> str:
-    """`10 built, 1 reused, 1 failed`, in the vocabulary's order; `none` when there are none. All of one kind."""
+    """`10 built, 1 failed` in the vocabulary's order, of statuses of one kind; `none` when there are none."""
     counted = Counter(statuses)
     vocabulary = type(next(iter(counted), ImageStatus.BUILT))
     return ", ".join(f"{counted[word]} {word.value}" for word in vocabulary if counted[word]) or "none"
@@ -231,7 +247,12 @@ def counts_line(stage: StageOutcome) -> str:
 
 def counts_words(counts: StageCounts) -> str:
     """Counts in words, without the zeros; `no tests` when all are zero."""
-    named = (("passed", counts.passed), ("failed", counts.failed), ("errors", counts.errors), ("skipped", counts.skipped))
+    named = (
+        ("passed", counts.passed),
+        ("failed", counts.failed),
+        ("errors", counts.errors),
+        ("skipped", counts.skipped),
+    )
     return ", ".join(f"{count:,} {word}" for word, count in named if count) or "no tests ran"
 
 

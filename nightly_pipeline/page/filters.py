@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from nightly_pipeline.model.quantities import (
     bytes_text,
     digest_text,
@@ -15,14 +17,20 @@ from nightly_pipeline.model.quantities import (
 )
 from nightly_pipeline.model.reading import plural
 from nightly_pipeline.model.tags import short_run_id
-from nightly_pipeline.model.untrusted import one_line, visible
+from nightly_pipeline.model.untrusted import one_line
 
 
 def _machine_instant(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="seconds")
 
 
+def _breakable(text: str) -> Markup:
+    """A path that may be broken after its slashes where a line is too short for it."""
+    return escape(text).replace("/", Markup("/<wbr>"))
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
+    "breakable": _breakable,
     "bytes": bytes_text,
     "digest": digest_text,
     "duration": duration_text,
@@ -32,5 +40,4 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "one_line": one_line,
     "plural": plural,
     "short_run": short_run_id,
-    "visible": visible,
 }

@@ -1,4 +1,4 @@
-"""Rendering: a report's view, the templates beside this file, and a policy under which no foreign script can run."""
+"""Rendering: a report's view, the templates beside this file, a policy that lets no foreign script run."""
 
 from __future__ import annotations
 
@@ -26,12 +26,16 @@ def render_page(report: Report, *, links: Links = NO_LINKS, generated_at: dateti
         generated_at: stands in the footer, so that a reader knows how old the page is.
     """
     style, script = _own_file("night.css"), _own_file("night.js")
-    return _environment().get_template("night.html.j2").render(
-        view=night_view(report, links),
-        generated_at=generated_at,
-        style=Markup(style),  # noqa: S704 - a file of this package
-        script=Markup(script),  # noqa: S704 - likewise
-        policy=_policy(style, script),
+    return (
+        _environment()
+        .get_template("night.html.j2")
+        .render(
+            view=night_view(report, links),
+            generated_at=generated_at,
+            style=Markup(style),  # noqa: S704 - a file of this package
+            script=Markup(script),  # noqa: S704 - likewise
+            policy=_policy(style, script),
+        )
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -27,11 +27,13 @@ from nightly_pipeline.model.reading import (
     tests_run,
 )
 from nightly_pipeline.model.report import Report
-from nightly_pipeline.model.untrusted import clip, excerpt, visible
+from nightly_pipeline.model.untrusted import clip, excerpt, one_line
 
 _INDEX = "multi_arch_image"
-_WHOLE_MESSAGES = 1_000
-_LONG_MESSAGE, _SHORT_MESSAGE = 8_000, 600
+_SHOWN_IN_FULL, _SHOWN_IN_FULL_ANYWAY = 400, 10
+_TESTS_LISTED = 50
+_TESTS_IN_A_BULK = 200
+_LONG_MESSAGE, _SHORT_MESSAGE = 8_000, 300
 _LONGEST_TEST = 1_000
 
 
@@ -58,6 +60,18 @@ class SameMessage:
 
     message: str
     tests: tuple[TestFailure, ...]
+    more: str
+    """Further tests, one a line: a browser copes with thousands of lines, not with thousands of elements."""
+    count: int
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """Failing tests of one file as plain text, where there are so many that the page would become slow."""
+
+    file: str
+    count: int
+    text: str
 
 
 @dataclass(frozen=True)
@@ -67,12 +81,13 @@ class Problem:
     shown: Shown
     message: str
     groups: tuple[SameMessage, ...]
+    bulks: tuple[Bulk, ...]
     failing: int
 
 
 @dataclass(frozen=True)
 class Row:
-    """One cell of the night in the matrix. `index` is its framework's multi-arch index, on the first row only."""
+    """One cell of the night in the matrix. `index` is its framework's, on the first of its rows only."""
 
     framework: str
     arch: str
@@ -135,7 +150,9 @@ def night_view(report: Report, links: Links) -> NightView:
 def _shown(item: Item, links: Links) -> Shown:
     outcome = item.outcome
     counted = isinstance(outcome, StageOutcome) and any(outcome.counts.model_dump().values())
-    linked = [Linked(name, safe_address(links.artifact(key))) for name, key in sorted(outcome.artifacts.items())]
+    linked = [
+        Linked(name, safe_address(links.artifact(key))) for name, key in sorted(outcome.artifacts.items())
+    ]
     run = safe_address(links.run(outcome.run_id))
     if run:
         linked.append(Linked("run", run))
@@ -168,31 +185,58 @@ def _matrix(everything: Sequence[Shown]) -> tuple[tuple[str, ...], tuple[Row, ..
 
 
 def _problems(found: Sequence[Item], links: Links) -> tuple[Problem, ...]:
-    """Long messages in full, until there are so many failures that the page would become slow."""
-    many = sum(len(item.failures) for item in found) > _WHOLE_MESSAGES
-    limit = _SHORT_MESSAGE if many else _LONG_MESSAGE
-    return tuple(
-        Problem(
-            shown=_shown(item, links),
-            message=excerpt(item.outcome.message or "", lines=200, characters=_LONG_MESSAGE),
-            groups=_grouped(item.failures, limit),
-            failing=len(item.failures),
+    """The first failures of a page in full, of each problem at least some; the rest in bulk."""
+    problems, room = [], _SHOWN_IN_FULL
+    for item in found:
+        groups = list(_by_message(item.failures).items())
+        in_full = max(room, _SHOWN_IN_FULL_ANYWAY)
+        room = max(0, room - len(groups))
+        problems.append(
+            Problem(
+                shown=_shown(item, links),
+                message=excerpt(item.outcome.message or "", lines=200, characters=_LONG_MESSAGE),
+                groups=tuple(_group(message, tests) for message, tests in groups[:in_full]),
+                bulks=tuple(_bulks([test for _, tests in groups[in_full:] for test in tests])),
+                failing=len(item.failures),
+            )
         )
-        for item in found
-    )
+    return tuple(problems)
 
 
-def _grouped(failures: Sequence[TestFailure], limit: int) -> tuple[SameMessage, ...]:
-    by_message: dict[str, list[TestFailure]] = {}
+def _by_message(failures: Sequence[TestFailure]) -> dict[str, list[TestFailure]]:
+    grouped: dict[str, list[TestFailure]] = {}
     for failure in failures:
-        by_message.setdefault(failure.message, []).append(failure)
-    return tuple(
-        SameMessage(
-            excerpt(message, lines=100, characters=limit),
-            tuple(one.model_copy(update={"test": clip(visible(one.test), _LONGEST_TEST)}) for one in tests),
-        )
-        for message, tests in by_message.items()
+        grouped.setdefault(failure.message, []).append(failure)
+    return grouped
+
+
+def _group(message: str, tests: Sequence[TestFailure]) -> SameMessage:
+    return SameMessage(
+        message=excerpt(message, lines=100, characters=_LONG_MESSAGE),
+        tests=tuple(one.model_copy(update={"test": _name(one)}) for one in tests[:_TESTS_LISTED]),
+        more="\n".join(_name(one) for one in tests[_TESTS_LISTED:]),
+        count=len(tests),
     )
+
+
+def _bulks(failures: Sequence[TestFailure]) -> Iterator[Bulk]:
+    by_file: dict[str, list[TestFailure]] = {}
+    for failure in failures:
+        by_file.setdefault(_name(failure).partition("::")[0], []).append(failure)
+    for file, tests in by_file.items():
+        for start in range(0, len(tests), _TESTS_IN_A_BULK):
+            part = tests[start : start + _TESTS_IN_A_BULK]
+            yield Bulk(file, len(part), "\n".join(_in_bulk(one) for one in part))
+
+
+def _in_bulk(failure: TestFailure) -> str:
+    known = " ".join(word for word in (failure.verdict, failure.since, failure.incident) if word)
+    message = excerpt(failure.message, lines=4, characters=_SHORT_MESSAGE).replace("\n", "\n    ")
+    return f"{_name(failure)}{'  ' + one_line(known) if known else ''}\n    {message}\n"
+
+
+def _name(failure: TestFailure) -> str:
+    return clip(one_line(failure.test), _LONGEST_TEST)
 
 
 def _counts(report: Report) -> tuple[tuple[str, str], ...]:

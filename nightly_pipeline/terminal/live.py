@@ -30,8 +30,8 @@ class LiveNight:
     Args:
         plan: what is shown: a row a cell, a column a step.
         console: where to; None is standard output.
-        plain: one line an event instead of a matrix; None decides by the console: plain where nothing can be redrawn
-            (no terminal, a dumb one) or NO_COLOR is set. Give True in CI.
+        plain: one line an event instead of a matrix; None decides by the console: plain where nothing can be
+            redrawn (no terminal, a dumb one) or NO_COLOR is set. Give True in CI.
         now: the clock; times of day are shown in its timezone, elapsed times are its differences.
     """
 
@@ -64,8 +64,8 @@ class LiveNight:
     def update(self, key: Key, state: State, word: str = "", detail: str = "") -> None:
         """Tell how one step stands.
 
-        The same again changes nothing. A key that is not in the plan (the source revision, the summary) is shown
-        beside it. `word` and `detail` may be untrusted text.
+        The same again changes nothing. A key that is not in the plan (the source revision) is shown beside.
+        `word` and `detail` may be untrusted text.
         """
         now = self._now()
         if not self._state.update(key, state, one_line(word), one_line(detail), now):
@@ -94,7 +94,9 @@ class LiveNight:
 
 def is_plain(console: Console) -> bool:
     """Whether a view that redraws itself would be unreadable here."""
-    return not console.is_terminal or console.is_dumb_terminal or console.no_color or not console.is_interactive
+    return (
+        not console.is_terminal or console.is_dumb_terminal or console.no_color or not console.is_interactive
+    )
 
 
 def _wall_clock() -> datetime:

@@ -1,4 +1,4 @@
-"""The picture of a running night: rows of cells, columns of steps, and in words what runs and what is not good."""
+"""The picture of a running night: rows of cells, columns of steps, and in words what is not good."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nightly_pipeline.model.quantities import clock_text, duration_text
 from nightly_pipeline.model.reading import label_of
 from nightly_pipeline.model.untrusted import clip, one_line
 from nightly_pipeline.terminal.live_state import ENDED, SYMBOLS, TONES, NightState, Step
-from nightly_pipeline.terminal.words import STYLES
+from nightly_pipeline.terminal.words import STYLES, in_order
 
 _WIDE = 120
 _INDEX = "multi_arch_image"
@@ -46,14 +46,18 @@ class NightView:
         yield self._progress(steps, now)
 
     def _matrix(self, steps: Steps, now: datetime, *, wide: bool) -> RenderableType:
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1 if wide else 0, 0, 0), pad_edge=False)
+        table = Table(
+            box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1 if wide else 0, 0, 0), pad_edge=False
+        )
         table.add_column("", no_wrap=True)
         for name in self._columns:
             heading = _heading(name, wide=wide)
             narrowest = max(_CLOCK_WIDTH, *(len(word) for word in heading.split()))
             table.add_column(Text(heading), no_wrap=wide, width=None if wide else narrowest)
         for row, keys in self._rows.items():
-            cells = (_cell(steps[keys[name]], now, wide=wide) if name in keys else Text() for name in self._columns)
+            cells = (
+                _cell(steps[keys[name]], now, wide=wide) if name in keys else Text() for name in self._columns
+            )
             table.add_row(Text(row), *cells)
         return table
 
@@ -61,7 +65,10 @@ class NightView:
         return self._state.counted(*ENDED)
 
     def _progress(self, steps: Steps, now: datetime) -> Text:
-        counted = [f"{self._done()} of {len(self._state.planned)} done", f"{self._state.counted('running')} running"]
+        counted = [
+            f"{self._done()} of {len(self._state.planned)} done",
+            f"{self._state.counted('running')} running",
+        ]
         not_good = self._state.counted("bad", "cancelled")
         if not_good:
             counted.append(f"{not_good} not good")
@@ -70,7 +77,10 @@ class NightView:
         if self._mock:
             line.append("  MOCK ENGINE", style="bold yellow")
         for key in steps.keys() - set(self._state.planned):
-            line.append(f"  {SYMBOLS[steps[key].state]} {one_line(label_of(key))}", style=STYLES[TONES[steps[key].state]])
+            line.append(
+                f"  {SYMBOLS[steps[key].state]} {one_line(label_of(key))}",
+                style=STYLES[TONES[steps[key].state]],
+            )
         return line
 
 
@@ -101,15 +111,15 @@ def _bar(done: int, total: int, width: int) -> Text:
 
 
 def _columns(plan: Plan) -> tuple[str, ...]:
-    images = [entry.key[-1] for entry in plan.images]
+    images = [image.key[-1] for image in plan.images]
     published = [_PUBLISHED] if plan.publications or plan.indexes else []
-    return tuple(dict.fromkeys([*images, *published, *(entry.key[-1] for entry in plan.stages)]))
+    return tuple(dict.fromkeys([*images, *published, *(stage.key[-1] for stage in plan.stages)]))
 
 
 def _rows(plan: Plan) -> dict[str, dict[str, Key]]:
     """Row -> column -> key; each framework's index stands in a row of its own below its cells."""
     frameworks: dict[str, dict[str, dict[str, Key]]] = {}
-    for entry in (*plan.images, *plan.publications, *plan.stages, *plan.indexes):
+    for entry in in_order(plan):
         index = entry.key[-1] == _INDEX
         row = f"{entry.framework} index" if index else "/".join(entry.key[:-1])
         column = _PUBLISHED if index else entry.key[-1]

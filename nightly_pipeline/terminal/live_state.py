@@ -19,7 +19,14 @@ TONES: dict[State, Tone] = {
     "bad": Tone.BAD,
     "cancelled": Tone.UNKNOWN,
 }
-SYMBOLS: dict[State, str] = {"waiting": "·", "queued": "…", "running": "▶", "good": "✓", "bad": "✗", "cancelled": "?"}
+SYMBOLS: dict[State, str] = {
+    "waiting": "·",
+    "queued": "…",
+    "running": "▶",
+    "good": "✓",
+    "bad": "✗",
+    "cancelled": "?",
+}
 ENDED: frozenset[State] = frozenset({"good", "bad", "cancelled"})
 
 

@@ -18,9 +18,10 @@ from nightly_pipeline.model.plan import (
     PlannedPublication,
     PlannedStage,
 )
+from nightly_pipeline.model.quantities import NOTHING
 from nightly_pipeline.model.reading import MOCK_NOTE, label_of, plural
 from nightly_pipeline.settings import Settings
-from nightly_pipeline.terminal.words import add_group, column_table, plain_text
+from nightly_pipeline.terminal.words import add_group, column_table, in_order, plain_text
 
 _MINUTE = 60
 
@@ -30,11 +31,18 @@ def plan_table(plan: Plan, settings: Settings | None = None) -> RenderableType:
     tables = [_steps(plan), _tags(plan), _stages(plan)]
     if settings is not None:
         tables += [_pools(plan, settings), _registries(settings)]
-    return Group(*_head(plan), *(part for table in tables if table.row_count for part in (Text(), table)), Text(), *_foot(plan))
+    return Group(
+        *_head(plan),
+        *(part for table in tables if table.row_count for part in (Text(), table)),
+        Text(),
+        *_foot(plan),
+    )
 
 
 def _head(plan: Plan) -> Iterator[RenderableType]:
-    yield plain_text(f"Profile {plan.profile}, engine {plan.engine}, source {plan.source_repository} at {plan.source_ref}")
+    yield plain_text(
+        f"Profile {plan.profile}, engine {plan.engine}, source {plan.source_repository} at {plan.source_ref}"
+    )
     if plan.engine == "mock":
         yield Text(MOCK_NOTE, style="bold yellow")
     if plan.partial:
@@ -61,9 +69,12 @@ def _steps(plan: Plan) -> Table:
 
 def _tags(plan: Plan) -> Table:
     table = column_table("Tag that moves", "To", "In", title="Tags")
-    for entry in (*plan.images, *plan.indexes):
+    tagged: tuple[PlannedImage | PlannedIndex, ...] = (*plan.images, *plan.indexes)
+    for entry in tagged:
         table.add_row(
-            plain_text(entry.moving_tag), plain_text(label_of(entry.key)), plain_text(", ".join(entry.registries))
+            plain_text(entry.moving_tag),
+            plain_text(label_of(entry.key)),
+            plain_text(", ".join(entry.registries)),
         )
     return table
 
@@ -78,7 +89,7 @@ def _stages(plan: Plan) -> Table:
 def _by_cell(plan: Plan) -> dict[str, list[PlannedEntry]]:
     """Cells in the order of the plan, each framework's index after its cells."""
     found: dict[str, dict[str, list[PlannedEntry]]] = {}
-    for entry in (*plan.images, *plan.publications, *plan.stages, *plan.indexes):
+    for entry in in_order(plan):
         found.setdefault(entry.framework, {}).setdefault("/".join(entry.key[:-1]), []).append(entry)
     return {cell: entries for cells in found.values() for cell, entries in cells.items()}
 
@@ -90,7 +101,7 @@ def _name(entry: PlannedEntry) -> str:
 def _timeout(entry: PlannedEntry) -> str:
     if isinstance(entry, PlannedImage | PlannedStage):
         return f"{entry.timeout_s / _MINUTE:g} min"
-    return "–"
+    return NOTHING
 
 
 def _does(entry: PlannedEntry) -> str:
@@ -140,4 +151,5 @@ def _foot(plan: Plan) -> Iterator[RenderableType]:
         plural(len(plan.publications) + len(plan.indexes), "publication"),
         plural(len(plan.stages), "stage"),
     )
-    yield Text(f"{', '.join(counted)}. Everything waits for {label_of(SOURCE_KEY)}. Each run adds its own tag: -run-RUN_ID.")
+    waits = f"Everything waits for {label_of(SOURCE_KEY)}"
+    yield Text(f"{', '.join(counted)}. {waits}. Each run adds a tag of its own, -run-RUN_ID.")

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from nightly_pipeline.model.outcomes import StageOutcome, TestFailure
-from nightly_pipeline.model.quantities import duration_text, minutes_text
+from nightly_pipeline.model.quantities import NOTHING, duration_text, minutes_text
 from nightly_pipeline.model.reading import (
     Item,
     causes,
@@ -61,7 +61,7 @@ def _everything(report: Report) -> RenderableType:
             table.add_row(
                 plain_text(one_line(item.name)),
                 status_text(item),
-                plain_text(one_line(item.runner or "–")),
+                plain_text(one_line(item.runner or NOTHING)),
                 minutes_text(item.outcome.duration_s),
                 _tests(item),
             )
@@ -70,7 +70,11 @@ def _everything(report: Report) -> RenderableType:
 
 def _tests(item: Item) -> str:
     stage = item.outcome
-    return counts_line(stage) if isinstance(stage, StageOutcome) and any(stage.counts.model_dump().values()) else ""
+    return (
+        counts_line(stage)
+        if isinstance(stage, StageOutcome) and any(stage.counts.model_dump().values())
+        else ""
+    )
 
 
 def _problems(report: Report) -> Iterator[RenderableType]:
@@ -84,7 +88,9 @@ def _problems(report: Report) -> Iterator[RenderableType]:
 
 def _failing_tests(failures: Sequence[TestFailure]) -> Iterator[RenderableType]:
     for failure in failures[:_FAILURES_SHOWN]:
-        known = " ".join(part for part in (failure.verdict, failure.since and f"since {failure.since}") if part)
+        known = " ".join(
+            part for part in (failure.verdict, failure.since and f"since {failure.since}") if part
+        )
         yield _indented(plain_text(clip(one_line(failure.test), 300), style="bold"))
         if known:
             yield _indented(plain_text(known), by=4)
@@ -102,7 +108,9 @@ def _following(following: Sequence[Item]) -> Iterator[RenderableType]:
     yield Text("Not tried, because of the above", style="bold")
     for item in following:
         why = f"  {clip(first_line(item.outcome.message), 200)}" if item.outcome.message else ""
-        yield _indented(status_text(item).append_text(plain_text(f"  {one_line(item.label)}{why}", style="default")))
+        yield _indented(
+            status_text(item).append_text(plain_text(f"  {one_line(item.label)}{why}", style="default"))
+        )
 
 
 def _counts(report: Report) -> Iterator[RenderableType]:
@@ -110,7 +118,9 @@ def _counts(report: Report) -> Iterator[RenderableType]:
     yield Text(f"Images        {tally(image.status for image in report.images)}")
     yield Text(f"Publications  {tally(publication.status for publication in report.publications)}")
     yield Text(f"Stages        {tally(stage.status for stage in report.stages)}")
-    yield Text(f"Tests         {counts_words(tests_run(report))}; dry runs collected {tests_collected(report):,}")
+    yield Text(
+        f"Tests         {counts_words(tests_run(report))}; dry runs collected {tests_collected(report):,}"
+    )
 
 
 def _verdict(report: Report) -> Iterator[RenderableType]:
@@ -126,7 +136,9 @@ def _verdict(report: Report) -> Iterator[RenderableType]:
         f"profile {report.profile}",
         f"took {duration_text(duration_s(report))}",
     )
-    yield plain_text(f"Nightly {report.date}: ", style="bold").append(headline(report), style=STYLES[night_tone(report)])
+    yield plain_text(f"Nightly {report.date}: ", style="bold").append(
+        headline(report), style=STYLES[night_tone(report)]
+    )
     yield plain_text(", ".join(facts))
 
 

@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from nightly_pipeline.model.outcomes import NightStatus
-from nightly_pipeline.model.quantities import duration_text
+from nightly_pipeline.model.quantities import NOTHING, duration_text
 from nightly_pipeline.model.reading import NIGHT_TONES, Tone, items
 from nightly_pipeline.model.report import Report, RunFacts, RunState
 from nightly_pipeline.model.tags import short_run_id
@@ -48,7 +48,7 @@ class StatusRow:
 
 
 def status_table(rows: Iterable[StatusRow]) -> RenderableType:
-    """One row a run: night, verdict, how many of its steps are good, start and duration, partial or a re-run."""
+    """One row a run: night, verdict, how many of its steps are good, start, duration, partial or a re-run."""
     table = column_table("Night", "Run", "Verdict", "Good", "Started UTC", "Took", "Note")
     for column in table.columns[:-1]:
         column.no_wrap = True
@@ -59,7 +59,7 @@ def status_table(rows: Iterable[StatusRow]) -> RenderableType:
             plain_text(short_run_id(facts.run_id)),
             _verdict(row),
             f"{row.good} of {row.good + row.bad + row.unknown + row.pending}",
-            f"{facts.started_at.astimezone(UTC):%m-%d %H:%M}" if facts.started_at else "–",
+            f"{facts.started_at.astimezone(UTC):%m-%d %H:%M}" if facts.started_at else NOTHING,
             _took(facts),
             plain_text(_note(facts)),
         )
@@ -76,7 +76,7 @@ def _verdict(row: StatusRow) -> Text:
 
 def _took(facts: RunFacts) -> str:
     if facts.started_at is None or facts.ended_at is None:
-        return "–"
+        return NOTHING
     return duration_text((facts.ended_at - facts.started_at).total_seconds())
 
 

@@ -6,6 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from nightly_pipeline.model.plan import Plan, PlannedEntry
 from nightly_pipeline.model.reading import SYMBOLS, Item, Tone
 from nightly_pipeline.model.untrusted import visible
 
@@ -39,6 +40,11 @@ def add_group(table: Table, name: str) -> None:
     if table.row_count:
         table.add_row()
     table.add_row(plain_text(name, style="bold"))
+
+
+def in_order(plan: Plan) -> tuple[PlannedEntry, ...]:
+    """Everything of a plan as people read it: the indexes last, after all that they wait for."""
+    return (*plan.images, *plan.publications, *plan.stages, *plan.indexes)
 
 
 def plain_text(text: str, style: str = "") -> Text:

@@ -22,12 +22,13 @@
   if (!input) return;
   input.closest(".filter").hidden = false;
   const tests = [...document.querySelectorAll(".tests")];
-  const words = tests.map((one) => one.textContent.toLowerCase());
+  let words; // read when first asked for: there may be megabytes
   const matches = document.getElementById("matches");
   let waiting;
   const apply = () => {
     const wanted = input.value.trim().toLowerCase();
     let shown = 0;
+    words ??= tests.map((one) => one.textContent.toLowerCase());
     tests.forEach((one, position) => {
       one.hidden = wanted !== "" && !words[position].includes(wanted);
       if (!one.hidden) shown += 1;
