@@ -1,0 +1,69 @@
+"""Copy an image, or an index with everything below it, from one registry to another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Protocol
+
+from nightly_pipeline.errors import RegistryConflict
+from nightly_pipeline.tools.registry_blobs import send_blob
+from nightly_pipeline.tools.registry_client import RegistryClient
+from nightly_pipeline.tools.registry_manifests import Descriptor, Manifest, read_manifest
+
+
+class BlobSource(Protocol):
+    """What a copy reads from: any registry of ours."""
+
+    def reference(self, tag_or_digest: str) -> str:
+        """host/repository:tag, or host/repository@digest."""
+        ...
+
+    def manifest(self, tag_or_digest: str) -> tuple[bytes, str] | None:
+        """The manifest's exact bytes and media type; None when it is absent."""
+        ...
+
+    def open_blob(self, digest: str) -> Iterable[bytes]:
+        """Stream a blob in chunks."""
+        ...
+
+
+def manifests_below(source: BlobSource, digest: str) -> Iterator[Manifest]:
+    """The manifest and all it refers to, children first: the order in which a registry takes them.
+
+    Raises:
+        RegistryConflict: one of them is not in the source.
+    """
+    found = source.manifest(digest)
+    if found is None:
+        raise RegistryConflict(
+            f"{source.reference(digest)} is not there, so it cannot be copied.",
+            next_step="Build the image again; something may have deleted it.",
+        )
+    manifest = read_manifest(*found)
+    for child in manifest.children:
+        yield from manifests_below(source, child.digest)
+    yield manifest
+
+
+def send_blobs(
+    client: RegistryClient, source: BlobSource, blobs: Iterable[Descriptor], mount_from: str | None
+) -> int:
+    """Send what is missing, a few side by side; return the bytes uploaded. The first failure stops all."""
+    stop = threading.Event()
+
+    def open_blob(digest: str) -> Iterator[bytes]:
+        for chunk in source.open_blob(digest):
+            if stop.is_set():
+                raise RegistryConflict(f"The copy of {digest} was stopped.")
+            yield chunk
+
+    distinct = {blob.digest: blob for blob in blobs}.values()
+    with ThreadPoolExecutor(client.settings.parallel_blobs, thread_name_prefix="copy") as pool:
+        futures = [pool.submit(send_blob, client, blob, open_blob, mount_from) for blob in distinct]
+        try:
+            return sum(future.result() for future in as_completed(futures))
+        finally:  # on a failure or an interrupt, the others must not go on for gigabytes
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)

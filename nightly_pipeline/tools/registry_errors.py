@@ -1,0 +1,112 @@
+"""What a registry's refusal means."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from nightly_pipeline.errors import (
+    DiskFull,
+    NightlyError,
+    RegistryConflict,
+    RegistryError,
+    RegistryForbidden,
+    RegistryUnavailable,
+)
+from nightly_pipeline.tools.masking import mask
+
+_SHOWN_CHARS = 300
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked of which registry, for messages: `ecr (localhost:5000): nightly:x could not be read`."""
+
+    role: str
+    host: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.role} ({self.host}): {self.what}"
+
+
+def error_codes(body: bytes) -> tuple[str, ...] | None:
+    """The codes in a registry's error document; None when the body is none."""
+    try:
+        errors = json.loads(body)["errors"]
+        return tuple(str(error.get("code", "")).upper() for error in errors)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def refusal(response: httpx.Response, asked: Asked) -> NightlyError:
+    """The error for an answer that is none of those expected. The response's body must have been read."""
+    status, said = response.status_code, response.text
+    message = f"{asked}: {status} {response.reason_phrase}{_excerpt(said)}"
+    codes = error_codes(response.content) or ()
+    if "no space left on device" in said or status == httpx.codes.INSUFFICIENT_STORAGE:
+        return DiskFull(message, next_step="Free space where this registry keeps its data.")
+    if status in {408, 425, 429} or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return RegistryUnavailable(message, retry_after_s=retry_after_s(response))
+    if status in {401, 403}:
+        return RegistryForbidden(message)
+    if status == httpx.codes.CONFLICT or "immutable" in said.lower():
+        return RegistryConflict(message, next_step="The tag is immutable: use another, or let this one move.")
+    if {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"} & set(codes):
+        return RegistryConflict(
+            message, next_step="What it refers to is not in the repository: copy that first."
+        )
+    return RegistryError(message, next_step=_next_step(status, codes, said))
+
+
+def _next_step(status: int, codes: tuple[str, ...], said: str) -> str | None:
+    if status == httpx.codes.NOT_FOUND and "NAME_UNKNOWN" in codes:
+        return "Create the repository in this registry; it does not make one on the first push."
+    if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+        return "Raise the upload limit of the registry, or of the proxy in front of it."
+    if "HTTP request to an HTTPS server" in said:
+        return "Set `insecure: false` for this registry in the profile: it speaks HTTPS."
+    return None
+
+
+def interruption(error: httpx.TransportError, asked: Asked) -> RegistryError:
+    """The error for a request that got no answer."""
+    message = f"{asked}: {type(error).__name__}: {mask(str(error))}"
+    if not _is_tls(error):
+        return RegistryUnavailable(message)
+    if "certificate" in str(error).lower():
+        return RegistryError(message, next_step="Give the CA bundle that signs this registry's certificate.")
+    return RegistryError(
+        message, next_step="If this registry speaks plain HTTP, set `insecure: true` for it."
+    )
+
+
+def _is_tls(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError) and not isinstance(
+            error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+        ):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def retry_after_s(response: httpx.Response) -> float | None:
+    """Seconds in `Retry-After`, which is a number or a date; None when it is missing or neither."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _excerpt(said: str) -> str:
+    text = " ".join(mask(said).split())
+    return f": {text[:_SHOWN_CHARS]}" if text else ""

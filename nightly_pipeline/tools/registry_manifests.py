@@ -1,0 +1,154 @@
+"""What a registry stores, as plain values: references, media types, and what a manifest refers to. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from nightly_pipeline.errors import RegistryError, UsageError
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
+ACCEPTED = f"{OCI_INDEX}, {OCI_MANIFEST}, {DOCKER_LIST}, {DOCKER_MANIFEST}"
+"""All of them, always: a registry converts, and so changes the digest, when one is missing."""
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+_REFERENCE = re.compile(
+    r"(?:(?P<host>localhost(?::\d+)?|[\w.-]+\.[\w.-]+(?::\d+)?|[\w.-]+:\d+|\[[0-9a-fA-F:]+\](?::\d+)?)/)?"
+    r"(?P<repository>[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*)"
+    r"(?::(?P<tag>\w[\w.-]{0,127}))?"
+    r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """host/repository[:tag][@digest], taken apart."""
+
+    host: str
+    repository: str
+    tag: str | None = None
+    digest: str | None = None
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.host}/{self.repository}{tag}{digest}"
+
+
+def parse_reference(text: str) -> Reference:
+    """Take an image reference apart; without a host it is Docker Hub's. Raises UsageError."""
+    match = _REFERENCE.fullmatch(text)
+    if match is None:
+        raise UsageError(
+            f"`{text}` is not an image reference.", next_step="Write host/repository:tag, in lower case."
+        )
+    host, repository = match["host"] or "docker.io", match["repository"]
+    if host == "docker.io" and "/" not in repository:
+        repository = f"library/{repository}"
+    return Reference(host, repository, match["tag"], match["digest"])
+
+
+def is_digest(text: str) -> bool:
+    """Whether this is a digest rather than a tag."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def is_tag(text: str) -> bool:
+    """Whether a registry takes this as a tag."""
+    return _TAG.fullmatch(text) is not None
+
+
+def digest_of_bytes(content: bytes) -> str:
+    """What a registry names these bytes by."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """A pointer in a manifest to something else in the same repository. `size` in bytes."""
+
+    digest: str
+    size: int
+    media_type: str
+    platform: str | None = None
+    is_attestation: bool = False
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest or index, read.
+
+    Attributes:
+        digest: of `content`.
+        content: the exact bytes.
+        media_type: as the registry or the manifest itself says.
+        children: the manifests an index points at.
+        blobs: config and layers of a manifest, without layers that live elsewhere.
+    """
+
+    digest: str
+    content: bytes
+    media_type: str
+    children: tuple[Descriptor, ...]
+    blobs: tuple[Descriptor, ...]
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it points at manifests rather than at layers."""
+        return self.media_type in INDEXES
+
+    @property
+    def platforms(self) -> tuple[Descriptor, ...]:
+        """The children that are images; attestations and other `unknown/unknown` children are none."""
+        return tuple(child for child in self.children if not child.is_attestation)
+
+
+def read_manifest(content: bytes, media_type: str) -> Manifest:
+    """Read a manifest. Raises RegistryError when it is none, or points at something that is not a sha256."""
+    digest = digest_of_bytes(content)
+    try:
+        document = json.loads(content)
+        children = tuple(_descriptors(document.get("manifests") or ()))
+        config = [document["config"]] if "config" in document else []
+        blobs = tuple(_descriptors([*config, *(document.get("layers") or ())]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RegistryError(f"{digest} is not a manifest: {content[:100]!r}") from error
+    media_type = media_type.partition(";")[0].strip()
+    if not children and not blobs and media_type not in INDEXES:
+        raise RegistryError(f"{digest} ({media_type}) is a manifest that refers to nothing.")
+    return Manifest(digest, content, media_type, children, blobs)
+
+
+def _descriptors(documents: Iterable[Any]) -> Iterator[Descriptor]:
+    for document in documents:
+        if document.get("urls"):
+            continue  # a layer that is kept elsewhere and that registries do not take
+        digest = str(document["digest"])
+        if not is_digest(digest):
+            raise ValueError(digest)
+        platform = _platform(document.get("platform") or {})
+        yield Descriptor(
+            digest=digest,
+            size=int(document["size"]),
+            media_type=str(document.get("mediaType", "")),
+            platform=platform,
+            is_attestation=platform == "unknown/unknown" or _refers_to_another(document),
+        )
+
+
+def _refers_to_another(document: dict[str, Any]) -> bool:
+    return "vnd.docker.reference.type" in (document.get("annotations") or {})
+
+
+def _platform(platform: dict[str, Any]) -> str | None:
+    parts = (platform.get("os"), platform.get("architecture"), platform.get("variant"))
+    return "/".join(str(part) for part in parts if part) or None
