@@ -23,6 +23,8 @@ Each class has an exit code for the command line; each error says what happened,
         └── ProcessTimedOut         10   ... or did not end within its deadline
 """
 
+# ruff: noqa: N818 - named after what happened, like the standard library's `KeyboardInterrupt`
+
 from __future__ import annotations
 
 from typing import ClassVar
@@ -48,7 +50,7 @@ class NightlyError(Exception):
         return f"{self.message}\n  next: {self.next_step}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Errors cross process borders (a step runs in a process of its own), so keyword arguments must survive.
+        # Errors cross process borders (a step runs in a process of its own): keyword arguments must survive.
         return _rebuild, (type(self), self.message, self.next_step, self.__dict__)
 
 
@@ -101,7 +103,9 @@ class BuildError(NightlyError):
     """
 
     exit_code = 5
-    default_next_step = "Read the end of the build log; build the same target by hand with `docker buildx build`."
+    default_next_step = (
+        "Read the end of the build log; build the same target by hand with `docker buildx build`."
+    )
 
     def __init__(self, message: str, *, next_step: str | None = None, metrics: object | None = None) -> None:
         super().__init__(message, next_step=next_step)
@@ -111,7 +115,9 @@ class BuildError(NightlyError):
 class BuildTimedOut(BuildError):
     """An image was not built within its deadline."""
 
-    default_next_step = "Look at the slowest step in the build metrics, or raise the image's timeout in the table."
+    default_next_step = (
+        "Look at the slowest step in the build metrics, or raise the image's timeout in the table."
+    )
 
 
 class SanityCheckFailed(BuildError):

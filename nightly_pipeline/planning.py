@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nightly_pipeline.model.catalog import BaseImage, Framework
+from nightly_pipeline.model.masking import without_credentials
 from nightly_pipeline.model.plan import (
     IMAGE_KINDS,
+    ImageKind,
     Plan,
     PlannedImage,
     PlannedIndex,
@@ -19,13 +21,13 @@ from nightly_pipeline.settings import Settings
 
 
 def make_plan(settings: Settings, selection: Selection | None = None) -> Plan:
-    """The night as the settings have it, or the selected part of it. Tests need their images, so these come along."""
+    """The night as the settings have it, or the selected part of it. Tests bring their images along."""
     selection = selection or select(settings.table)
     cells = [(framework, arch) for framework in selection.frameworks for arch in selection.architectures]
     return Plan(
         profile=settings.profile,
         engine=settings.engine,
-        source_repository=settings.source.repository,
+        source_repository=without_credentials(settings.source.repository),
         source_ref=settings.source.ref,
         partial=selection.partial,
         images=tuple(_image(settings, *cell, kind) for cell in cells for kind in IMAGE_KINDS),
@@ -35,13 +37,13 @@ def make_plan(settings: Settings, selection: Selection | None = None) -> Plan:
     )
 
 
-def _image(settings: Settings, framework: str, arch: str, kind: str) -> PlannedImage:
+def _image(settings: Settings, framework: str, arch: str, kind: ImageKind) -> PlannedImage:
     row, architecture = settings.table.frameworks[framework], settings.table.architectures[arch]
     tag = framework_tag if kind == "framework" else nightly_tag
     return PlannedImage(
         framework=framework,
         arch=arch,
-        kind=kind,  # type: ignore[arg-type]  # IMAGE_KINDS are its only values
+        kind=kind,
         platform=architecture.platform,
         dockerfile=row.dockerfile,
         context=row.context,
@@ -59,9 +61,7 @@ def _image(settings: Settings, framework: str, arch: str, kind: str) -> PlannedI
 def _build_args(settings: Settings, row: Framework, arch: str) -> dict[str, str]:
     override = row.overrides.get(arch)
     base = _base(settings.base or row.base, override.base_tag if override and not settings.base else None)
-    runtime = settings.base or _base(
-        row.runtime_base or base, override.runtime_tag if override and row.runtime_base else None
-    )
+    runtime = settings.base or _base(row.runtime_base or base, override.runtime_tag if override else None)
     mock = settings.engine == "mock"
     torch_backend = override.torch_backend if override else None
     return {
@@ -96,7 +96,7 @@ def _publication(settings: Settings, framework: str, arch: str) -> PlannedPublic
 
 
 def _indexes(settings: Settings, selection: Selection) -> Iterator[PlannedIndex]:
-    """An index must have every platform of the table, so it is planned only where every architecture is selected."""
+    """An index must have every platform of the table: it is planned only where all of them are selected."""
     architectures = tuple(settings.table.architectures)
     if selection.architectures != architectures:
         return

@@ -1,7 +1,7 @@
 """The table of the night: frameworks, architectures, stages and runners, validated.
 
-The shipped default is `profiles/night.yaml`. Adding a framework or an architecture is an edit of that table (or of a
-profile's `table:` section) and a Dockerfile; no code knows their names.
+The shipped default is `profiles/night.yaml`. Adding a framework or an architecture is an edit of that table
+(or of a profile's `table:` section) and a Dockerfile; no code knows their names.
 """
 
 from __future__ import annotations
@@ -17,6 +17,22 @@ from nightly_pipeline.model.spelling import unknown
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _CUDA_WITHOUT_DOT = re.compile(r"(\d{2})(\d)")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+
+OWN_BUILD_ARGUMENTS = frozenset(
+    {
+        "BASE_IMAGE",
+        "BASE_IMAGE_TAG",
+        "RUNTIME_IMAGE",
+        "RUNTIME_IMAGE_TAG",
+        "CUDA_VERSION",
+        "TORCH_BACKEND",
+        "ENGINE_KIND",
+        "ENGINE_REQUIREMENT",
+        "ENGINE_VERSION",
+        "FRAMEWORK_VERSION",
+    }
+)
+"""Build arguments that follow from the table and the profile; else an image could lie about its engine."""
 
 
 def _name(value: str) -> str:
@@ -53,10 +69,29 @@ def _tag(value: str) -> str:
     return value
 
 
+def _markers(value: str) -> str:
+    """Whatever is left when the one placeholder is taken out must not look like another."""
+    strange = re.search(r"\{[^}]*\}?|\}", value.replace("{framework}", ""))
+    if strange:
+        msg = f"{strange[0]!r} is no placeholder; the only one is '{{framework}}'"
+        raise ValueError(msg)
+    return value
+
+
+def _build_arguments(value: dict[str, str]) -> dict[str, str]:
+    taken = sorted(OWN_BUILD_ARGUMENTS.intersection(value))
+    if taken:
+        msg = f"{', '.join(taken)} cannot be set here: other fields of the table and the profile decide that"
+        raise ValueError(msg)
+    return value
+
+
 Name = Annotated[str, AfterValidator(_name)]
 CudaVersion = Annotated[str, BeforeValidator(_cuda_version)]
 RepositoryPath = Annotated[str, AfterValidator(_inside_the_repository)]
 Tag = Annotated[str, AfterValidator(_tag)]
+Markers = Annotated[str, AfterValidator(_markers)]
+BuildArguments = Annotated[dict[str, str], AfterValidator(_build_arguments)]
 
 
 class Strict(BaseModel):
@@ -91,6 +126,7 @@ class Framework(Strict):
         base, runtime_base: what `framework` and `runtime` images start from.
         dockerfile, context: paths inside the repository under test.
         build_timeout_minutes: deadline of each of its builds.
+        build_args: what its Dockerfile takes beside what every Dockerfile gets.
         overrides: architecture -> what differs there.
     """
 
@@ -104,7 +140,7 @@ class Framework(Strict):
     cuda_version: CudaVersion
     torch_backend: str = ""
     build_timeout_minutes: int = Field(default=150, gt=0)
-    build_args: dict[str, str] = Field(default_factory=dict)
+    build_args: BuildArguments = Field(default_factory=dict)
     overrides: dict[Name, ArchitectureOverride] = Field(default_factory=dict)
 
 
@@ -125,10 +161,10 @@ class Architecture(Strict):
 
 
 class Stage(Strict):
-    """One test stage. `markers` is a pytest marker expression; `{framework}` stands for the framework's name."""
+    """One test stage. `markers` is a pytest marker expression; `{framework}` stands for the name of one."""
 
     title: str
-    markers: str = Field(min_length=1)
+    markers: Markers = Field(min_length=1)
     timeout_minutes: float = Field(gt=0)
     collect_timeout_minutes: float = Field(default=15, gt=0)
     gpus: int = Field(ge=0)
@@ -159,7 +195,9 @@ class Catalog(Strict):
     architectures: dict[Name, Architecture] = Field(min_length=1)
     stages: dict[Name, Stage] = Field(min_length=1)
     runners: dict[str, Runner] = Field(min_length=1)
-    suite: RepositoryPath = Field(default="docker/suite", description="the tests' folder in the repository under test")
+    suite: RepositoryPath = Field(
+        default="docker/suite", description="the tests' folder in the repository under test"
+    )
 
     @model_validator(mode="after")
     def _references_exist(self) -> Self:
@@ -180,7 +218,9 @@ class Catalog(Strict):
             for arch in framework.overrides
         ]
         for name, architecture in self.architectures.items():
-            references.append((f"architectures.{name}.build_runner", "runner", architecture.build_runner, runners))
+            references.append(
+                (f"architectures.{name}.build_runner", "runner", architecture.build_runner, runners)
+            )
             if architecture.collect_runner is not None:
                 where = f"architectures.{name}.collect_runner"
                 references.append((where, "runner", architecture.collect_runner, runners))

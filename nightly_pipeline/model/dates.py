@@ -16,15 +16,15 @@ def parse_night(text: str, *, today: date, go_live: date) -> date:
         UsageError: malformed, in the future, or before go-live.
     """
     night = _read(text, today)
+    choose = f"Choose a date from {go_live} to {today}" if go_live <= today else "Wait for go-live"
     if night > today:
         raise UsageError(
-            f"the night of {night} lies in the future; today is {today} (UTC)",
-            next_step=f"Choose a date from {go_live} to {today}.",
+            f"the night of {night} lies in the future; today is {today} (UTC)", next_step=f"{choose}."
         )
     if night < go_live:
         raise UsageError(
             f"the night of {night} lies before go-live, {go_live}",
-            next_step=f"Choose a date from {go_live} to {today}, or change `go_live` in the profile.",
+            next_step=f"{choose}, or change `go_live` in the profile.",
         )
     return night
 

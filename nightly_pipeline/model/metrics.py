@@ -36,8 +36,10 @@ class BuildMetrics(Record):
         wall_s: seconds from the first event to the last; steps run side by side, so it is not their sum.
         steps, cached_steps: without BuildKit's internal ones.
         hit_rate: cached_steps / steps, None when there are no steps.
-        pushed_bytes: bytes of the blobs that were uploaded, not those the registry already had; None when unknown.
-        image_bytes: compressed size of config and layers of the platform's manifest; None when nothing was pushed.
+        pushed_bytes: bytes of the blobs that were uploaded, not those the registry already had; None when
+            unknown.
+        image_bytes: compressed size of config and layers of the platform's manifest; None when nothing was
+            pushed.
         build_steps: every step, in order of start.
     """
 

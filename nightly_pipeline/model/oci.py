@@ -58,6 +58,7 @@ def join_indexes(
     Args:
         indexes: one per architecture, each with its platform's image and the attestation of it.
         platforms: what the result must have, no more and no less.
+        annotations: of the index itself.
 
     Raises:
         RegistryConflict: a platform is missing, is there twice, or was not asked for.

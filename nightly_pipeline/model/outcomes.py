@@ -126,9 +126,11 @@ class ImageOutcome(Record):
     status: ImageStatus
     runner: str
     digest: str | None = None
-    reference: str | None = Field(default=None, description="host/repository@digest, what everything downstream uses")
+    reference: str | None = Field(
+        default=None, description="host/repository@digest, for everything downstream"
+    )
     tags: tuple[str, ...] = ()
-    size_bytes: int | None = Field(default=None, description="compressed size of the platform's layers in the registry")
+    size_bytes: int | None = Field(default=None, description="compressed size of config and layers")
     duration_s: float = 0.0
     started_at: datetime | None = None
     source_revision: str | None = None

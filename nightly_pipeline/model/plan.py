@@ -11,7 +11,8 @@ from nightly_pipeline.model.outcomes import Record
 
 Key = tuple[str, ...]
 
-IMAGE_KINDS: tuple[Literal["framework", "runtime"], ...] = ("framework", "runtime")
+ImageKind = Literal["framework", "runtime"]
+IMAGE_KINDS: tuple[ImageKind, ...] = ("framework", "runtime")
 SOURCE_KEY: Key = ("source_revision",)
 SUMMARY_KEY: Key = ("nightly_summary",)
 
@@ -48,7 +49,7 @@ class PlannedImage(Record):
 
     framework: str
     arch: str
-    kind: Literal["framework", "runtime"]
+    kind: ImageKind
     platform: str
     dockerfile: str
     context: str
@@ -69,7 +70,9 @@ class PlannedImage(Record):
     @property
     def depends_on(self) -> tuple[Key, ...]:
         """Keys of what must be good before this can start."""
-        return (SOURCE_KEY,) if self.kind == "framework" else (image_key(self.framework, self.arch, "framework"),)
+        if self.kind == "framework":
+            return (SOURCE_KEY,)
+        return (image_key(self.framework, self.arch, "framework"),)
 
 
 class PlannedPublication(Record):

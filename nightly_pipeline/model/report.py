@@ -1,8 +1,8 @@
 """The report of a night: everything that was planned, each with the newest thing known about it.
 
-Built from two kinds of fact: the outcomes the steps wrote down as they ended, and what the orchestrator knows of the
-runs (what was planned, what started, how the run ended). Where there is no outcome the status says why, and it is
-never a good one.
+Built from two kinds of fact: the outcomes the steps wrote down as they ended, and what the orchestrator knows
+of the runs (what was planned, what started, how the run ended). Where there is no outcome the status says
+why, and it is never a good one.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def build_report(date: str, plan: Plan, known: Known) -> Report:
             (stage.status for stage in stages),
             (publication.status for publication in publications),
         ),
-        engine=plan.engine,
+        engine=_engine(plan, (*images, *stages)),
         profile=plan.profile,
         partial=all(run.partial for run in known.runs),
         running=any(run.state is RunState.RUNNING for run in known.runs),
@@ -142,13 +142,25 @@ def build_report(date: str, plan: Plan, known: Known) -> Report:
     )
 
 
+def _engine(plan: Plan, outcomes: Iterable[ImageOutcome | StageOutcome]) -> Literal["mock", "real"]:
+    """What was in the images, whatever the profile of the reader says; one mock makes it a mock night."""
+    kinds = {outcome.engine.kind for outcome in outcomes if outcome.engine}
+    return "mock" if "mock" in kinds else "real" if kinds else plan.engine
+
+
 def _newest(entry: PlannedEntry, date: str, known: Known) -> Outcome | None:
-    """The newest outcome on record; failing that, why the newest run that planned it has none."""
+    """The newest result; where no run has one, why the newest run that planned it has none.
+
+    A run that began the entry and ended without a result has one all the same, a bad one: an older, good
+    result must not hide it.
+    """
     planning = [run for run in reversed(known.runs) if entry.key in run.planned]
     for run in planning:
         outcome = known.outcomes.get(run.run_id, {}).get(entry.key)
         if outcome is not None:
             return outcome
+        if entry.key in run.started and run.state is not RunState.RUNNING:
+            return _absent(entry, date, run, known)
     return _absent(entry, date, planning[0], known) if planning else None
 
 
@@ -184,7 +196,7 @@ def _absent(entry: PlannedEntry, date: str, run: RunFacts, known: Known) -> Outc
 
 def _why(run: RunFacts, *, started: bool, blocked_by: Sequence[Key]) -> tuple[str, str]:
     """One word of the vocabulary (or `died`, which each kind spells its own way) and a sentence."""
-    if blocked_by:
+    if blocked_by and not started:
         return "blocked", f"{'/'.join(blocked_by[0])} is not there"
     if run.state is RunState.RUNNING:
         return "not_run", "running now" if started else "not started yet"
@@ -196,8 +208,13 @@ def _why(run: RunFacts, *, started: bool, blocked_by: Sequence[Key]) -> tuple[st
 
 
 def _is_bad(key: Key, run: RunFacts, known: Known) -> bool:
-    """Whether something this depends on is known to be not good (an unknown one is not known to be bad)."""
+    """Whether something this depends on is known to be not good (an unknown one is not known to be bad).
+
+    What a cancelled run cancelled is not: then this was cancelled with it.
+    """
     outcome = known.outcomes.get(run.run_id, {}).get(key)
+    if outcome is not None and outcome.status.value == "cancelled" and run.state is RunState.CANCELLED:
+        return False
     if isinstance(outcome, ImageOutcome):
         return outcome.status not in GOOD_IMAGE
     if isinstance(outcome, PublicationOutcome):

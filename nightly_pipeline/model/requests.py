@@ -17,7 +17,8 @@ class Revision:
     Attributes:
         commit: the full hash of the commit.
         tree: the hash of the tree that is built: the commit's, or the working tree's when dirty.
-        dirty: whether the working tree differs from the commit (only for the current night of a local checkout).
+        dirty: whether the working tree differs from the commit (only for the current night of a local
+            checkout).
         committed_at: when the commit was made, with a timezone.
         author: name of the commit's author.
         subject: first line of the commit's message.
@@ -75,7 +76,7 @@ class BuildRequest:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a finished build answered. `digest` is what the registry names the pushed image by (index or manifest)."""
+    """What a finished build answered. `digest` names what was pushed, an index or a manifest."""
 
     digest: str
     metrics: BuildMetrics
@@ -88,15 +89,15 @@ class ContainerSpec:
     Attributes:
         image: reference by digest.
         command: argv; the image's entrypoint is replaced when `entrypoint` is given.
-        environment: all that is passed; nothing is inherited.
+        environment: all that is passed; nothing is inherited. May hold secrets, so the repr leaves it out.
         platform: as OCI writes it.
-        labels: put on the container so that a reaper finds it (run, step, deadline are added by the runner).
+        labels: put on the container so that a reaper finds it; the runner adds run, step and deadline.
         deadline_s: seconds from the start until TERM; `grace_s` later KILL.
         gpus: how many GPUs to ask for; 0 asks for none.
         memory_bytes, pids_limit, shm_bytes, cpus: limits; None leaves the daemon's default.
         inject: path in the container -> bytes, written before the start (mode 0644, folders 0755).
-        collect: folder in the container that is fetched after the end (also after a kill); it is made, empty and
-            writable for the image's user, before the start.
+        collect: folder in the container that is fetched after the end (also after a kill); it is made, empty
+            and writable for the image's user, before the start.
         docker_host: DOCKER_HOST of the runner; None is this machine's.
     """
 
@@ -107,7 +108,7 @@ class ContainerSpec:
     platform: str
     deadline_s: float
     entrypoint: tuple[str, ...] | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     labels: Mapping[str, str] = field(default_factory=dict)
     working_dir: str | None = None
     grace_s: float = 10.0

@@ -34,11 +34,22 @@ def select(
     """Resolve what a person asked for; nothing asked is everything.
 
     Args:
+        catalog: the table the names are from.
+        frameworks: names; none is all of them.
+        architectures: likewise.
+        stages: likewise.
         tests: False selects images only.
 
     Raises:
-        UsageError: a name is not in the table; the message has the nearest one.
+        UsageError: a name is not in the table (the message has the nearest one), or stages are asked for and
+            tests are not.
     """
+    stages = tuple(stages)
+    if stages and not tests:
+        raise UsageError(
+            f"images only, and the stages {', '.join(stages)}: one excludes the other",
+            next_step="Leave one of the two out.",
+        )
     chosen = (
         _pick("framework", frameworks, catalog.frameworks),
         _pick("architecture", architectures, catalog.architectures),
@@ -52,5 +63,7 @@ def _pick(kind: str, asked: Iterable[str], known: Iterable[str]) -> tuple[str, .
     known, asked = tuple(known), tuple(asked)
     for name in asked:
         if name not in known:
-            raise UsageError(unknown(kind, name, known), next_step="See `nightly plan` for the names of the table.")
+            raise UsageError(
+                unknown(kind, name, known), next_step="See `nightly plan` for the names of the table."
+            )
     return tuple(name for name in known if name in asked) if asked else known

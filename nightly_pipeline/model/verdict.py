@@ -1,7 +1,8 @@
 """The verdict on a night: green only when everything planned was seen to be good.
 
-Source of the rule: a night is `green` only when every planned image is built or reused, every planned stage is
-passed or collected and every planned publication is published; `red` when anything failed; `incomplete` otherwise.
+Source of the rule: a night is `green` only when every planned image is built or reused, every planned stage
+is passed or collected and every planned publication is published; `red` when anything failed; `incomplete`
+otherwise.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def night_status(
     stages: Iterable[StageStatus],
     publications: Iterable[PublicationStatus] = (),
 ) -> NightStatus:
-    """Judge a night by the status of everything that was planned. Nothing planned is `incomplete`, never green."""
+    """Judge a night by the status of all that was planned. Nothing planned is `incomplete`, never green."""
     images, stages, publications = list(images), list(stages), list(publications)
     red = (
         any(status in RED_IMAGE for status in images)
