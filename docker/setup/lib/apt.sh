@@ -19,10 +19,11 @@ missing_packages() {
 
 # mirror_of SUITE: the address that this machine's own sources give for a suite; false when they have none
 mirror_of() {
-  local address
-  address="$(apt-get --print-uris update 2>/dev/null |
-    sed -n "s|^'\(.*\)/dists/$1/InRelease'.*|\1|p" | grep -E -m 1 '/debian[^/]*$')" || return 1
-  printf '%s\n' "$address"
+  local addresses
+  addresses="$(apt-get --print-uris update 2>/dev/null |
+    sed -n "s|^'\(.*/debian[^/]*\)/dists/$1/InRelease'.*|\1|p")"
+  [ -n "$addresses" ] || return 1
+  printf '%s\n' "${addresses%%$'\n'*}"
 }
 
 # add_newer_suite: Debian 12 has no engine with an image store for several platforms, Debian 13 has.

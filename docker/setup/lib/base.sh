@@ -49,14 +49,15 @@ debian_sources() {
   printf 'deb [signed-by=%s] %s %s main\n' "$KEYRING" "$security" "$BASE_SUITE-security"
 }
 
-# make_rootfs ARCHITECTURE FOLDER: the packages, extracted and not run, as an archive
+# make_rootfs ARCHITECTURE FOLDER: the packages, extracted and not run, as an archive. Our own descriptors are closed for
+# it: it hands its own on through dash, which knows single digits only.
 make_rootfs() {
   local sources=()
   while IFS= read -r source; do sources+=("$source"); done < <(debian_sources)
   as_root mmdebstrap --variant=extract --skip=output/dev --architectures="$1" --components=main \
     --include="$(paste -s -d , "$BASE_DIR/packages.txt")" \
     --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --extract-hook="$BASE_DIR/configure-root.sh \"\$1\"" \
-    "$BASE_SUITE" - "${sources[@]}" >"$2/rootfs-$1.tar"
+    "$BASE_SUITE" - "${sources[@]}" >"$2/rootfs-$1.tar" 3>&- 9>&-
 }
 
 # make_rootfses FOLDER: both at once

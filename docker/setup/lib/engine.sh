@@ -21,7 +21,7 @@ timeout_of() {
 
 engine_answers() { engine_facts >/dev/null; }
 
-has_containerd_store() { engine_facts | grep -q 'io.containerd.snapshotter'; }
+has_containerd_store() { case "$(engine_facts)" in *io.containerd.snapshotter*) return 0 ;; *) return 1 ;; esac; }
 
 engine_summary() {
   local facts store='classic image store'
@@ -32,7 +32,7 @@ engine_summary() {
 
 has_buildx() { docker buildx version >/dev/null 2>&1; }
 
-is_denied() { docker version 2>&1 | grep -qi 'permission denied'; }
+is_denied() { case "$(docker version 2>&1)" in *'permission denied'*) return 0 ;; *) return 1 ;; esac; }
 
 # engine_packages: what has to be installed for an engine on this distribution
 engine_packages() {
@@ -40,7 +40,7 @@ engine_packages() {
     debian-bookworm)
       missing_packages docker.io/trixie docker-cli/trixie docker-buildx/trixie containerd/trixie iptables
       ;;
-    debian-*) missing_packages docker.io docker-cli docker-buildx iptables tini ;;
+    debian-*) missing_packages docker.io docker-cli docker-buildx iptables ;;
     ubuntu-*) missing_packages docker.io docker-buildx iptables ;;
   esac
 }
@@ -56,11 +56,18 @@ engine_configuration() {
 JSON
 }
 
-# Overlay on overlay does not work: where /var/lib is one (inside a container), the data go beside our own.
+is_overlay() { [ "$(stat -f -c %T "$1" 2>/dev/null)" = overlayfs ]; }
+
+# data_root_setting: overlay on overlay does not work, so where the usual place is one (inside a container) the data go
+# beside our own; where that is one too, every layer is a whole copy
 data_root_setting() {
-  [ "$(stat -f -c %T /var/lib 2>/dev/null)" = overlayfs ] || return 0
-  [ "$(stat -f -c %T "$NIGHTLY_HOME")" != overlayfs ] || { printf ',\n  "storage-driver": "native"' && return; }
-  printf ',\n  "data-root": "%s"' "$NIGHTLY_HOME/docker"
+  as_root mkdir -p /var/lib/docker
+  if ! is_overlay /var/lib/docker; then return; fi
+  if is_overlay "$NIGHTLY_HOME"; then
+    printf ',\n  "storage-driver": "native"'
+  else
+    printf ',\n  "data-root": "%s"' "$NIGHTLY_HOME/docker"
+  fi
 }
 
 # clear_stale_pids: after an unclean stop the pid files are still there, and their numbers may belong to others
@@ -114,7 +121,6 @@ start_with_systemd() {
 
 # grant_access: lets this person use the socket now (the list) and after the next login (the group)
 grant_access() {
-  is_root && return 0
   as_root usermod -aG docker "$(id -un)"
   as_root setfacl -m "u:$(id -un):rw" /var/run/docker.sock
 }

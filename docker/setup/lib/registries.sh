@@ -10,8 +10,9 @@ role_of() { case "$1" in ecr) printf 'AWS ECR' ;; acr) printf 'Azure ACR' ;; esa
 
 # is_registry PORT: something there speaks the registry protocol (a wish for a login counts)
 is_registry() {
-  curl -s -m 5 -o /dev/null -D - "http://localhost:$1/v2/" 2>/dev/null |
-    grep -qi '^docker-distribution-api-version: *registry/2'
+  local headers
+  headers="$(curl -s -m 5 -o /dev/null -D - "http://localhost:$1/v2/" 2>/dev/null)" || return 1
+  grep -qi '^docker-distribution-api-version: *registry/2' <<<"$headers"
 }
 
 # is_port_taken PORT [ADDRESS]
@@ -23,12 +24,12 @@ listening_socket() {
     /proc/net/tcp /proc/net/tcp6
 }
 
-# listener_pid PORT: the process that listens there
+# listener_pid PORT: the processes that listen there
 listener_pid() {
   if [ -d /proc/net ]; then
-    find /proc/[0-9]*/fd -lname "socket:\[$(listening_socket "$1")\]" 2>/dev/null | cut -d / -f 3 | head -n 1
+    find /proc/[0-9]*/fd -lname "socket:\[$(listening_socket "$1")\]" 2>/dev/null | cut -d / -f 3
   elif have lsof; then
-    lsof -nP -t -iTCP:"$1" -sTCP:LISTEN | head -n 1
+    lsof -nP -t -iTCP:"$1" -sTCP:LISTEN
   fi
 }
 
@@ -36,6 +37,7 @@ listener_pid() {
 holder_of() {
   local pid
   pid="$(listener_pid "$1" || true)"
+  pid="${pid%%[!0-9]*}"
   if [ -n "$pid" ]; then
     printf '%s, process %s' "$(ps -o comm= -p "$pid" 2>/dev/null || cat "/proc/$pid/comm")" "$pid"
   else

@@ -24,8 +24,7 @@ not_needed() { [ "$(machine_platform)" = linux/arm64 ] || [ "$(uname -s)" != Lin
 
 missing_emulation_packages() {
   has_apt || return 0
-  # Inside a container the kernel may know an interpreter that only a mount makes visible.
-  if not_needed || registered || { is_root && mount_binfmt && registered; }; then return 0; fi
+  if not_needed || registered || visible_after_mount; then return 0; fi
   have mount || printf 'mount\n'
   missing_packages qemu-user-static binfmt-support
 }
@@ -33,6 +32,9 @@ missing_emulation_packages() {
 mount_binfmt() {
   [ -e "$BINFMT/register" ] || as_root mount -t binfmt_misc binfmt_misc "$BINFMT"
 }
+
+# Inside a container the kernel may know an interpreter that only a mount makes visible.
+visible_after_mount() { can_be_root && mount_binfmt && registered; }
 
 register() {
   mount_binfmt || cannot emulation 'the kernel does not offer binfmt_misc' \
@@ -49,7 +51,7 @@ main() {
     ok emulation "not needed: $(uname -s) on $(uname -m) runs linux/arm64 by itself"
     return
   fi
-  if registered || { is_root && mount_binfmt && registered; }; then
+  if registered || visible_after_mount; then
     ok emulation 'already registered: arm64 through QEMU'
     return
   fi

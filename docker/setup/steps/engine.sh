@@ -12,9 +12,9 @@ cd "$(dirname "$0")/.."
 missing_engine_packages() {
   has_apt || return 0
   engine_answers && has_buildx && return 0
-  have dockerd && has_buildx && return 0
   is_denied && return 0
-  engine_packages
+  if ! have dockerd || ! has_buildx; then engine_packages; fi
+  is_root || missing_packages acl
 }
 
 give_up_uninstalled() {
@@ -67,6 +67,9 @@ require_buildx() {
     'Install the package docker-buildx (Debian, Ubuntu) or docker-buildx-plugin (Docker), then run this again.'
 }
 
+# is_ours: started from here, by means of sudo
+is_ours() { is_running "$ENGINE_PID" dockerd && can_be_root; }
+
 describe() {
   ok engine "$1: $(engine_summary)"
   has_containerd_store || warn engine 'classic image store: images of several platforms are built one platform at a time'
@@ -80,7 +83,12 @@ main() {
     describe 'already running'
     return
   fi
-  if is_denied && ! can_be_root; then give_up_denied; fi
+  if is_denied; then
+    is_ours || give_up_denied
+    grant_access
+    describe 'already running, and now open to this user'
+    return
+  fi
   have dockerd || give_up_uninstalled
   can_be_root || give_up_unprivileged
   doing engine 'starting dockerd'
