@@ -1,19 +1,18 @@
 """A pytest plugin that writes down what happens, test by test, as it happens.
 
-It is put into images of other teams at run time: one file, nothing but the standard library and pytest (Python 3.9,
-pytest 7 and later). Activate it with `-p nightly_evidence` and name the file to write in NIGHTLY_EVIDENCE_FILE;
-without that variable it does nothing.
+It is put into images of other teams at run time: one file, nothing but the standard library and pytest
+(Python 3.9, pytest 7 and later). Activate it with `-p nightly_evidence` and name the file to write in
+NIGHTLY_EVIDENCE_FILE; without that variable it does nothing.
 
-The file is JSON Lines, one event a line: session, collected, collection, collect_error, collect_skip, start, phase,
-crash, worker_down, internal_error, interrupted, finish. Only the process that was started writes; pytest-xdist's
-workers send their reports to it. A run without a `finish` did not end by itself.
+The file is JSON Lines, one event a line: session, collected, collection, collect_error, collect_skip, start,
+phase, crash, worker_down, internal_error, interrupted, finish. Only the process that was started writes;
+pytest-xdist's workers send their reports to it. A run without a `finish` did not end by itself.
 """
 
 from __future__ import annotations
 
 import contextlib
 import faulthandler
-import glob
 import hashlib
 import json
 import os
@@ -23,13 +22,14 @@ import signal
 import sys
 import time
 import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 SCHEMA = 1
 VARIABLE = "NIGHTLY_EVIDENCE_FILE"
-IMAGE_FACTS = "/etc/nightly/image.json"
+IMAGE_FACTS = Path("/etc/nightly/image.json")
 CHUNK = 500  # collected tests a line
 NODE_ID_LIMIT = 2000
 TEXT_LIMIT = 32 * 1024  # characters of a traceback or of captured output
@@ -42,7 +42,8 @@ RERUN = ("rerun", "retried")  # outcomes of pytest-rerunfailures and pytest-retr
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: Any) -> Any:
     """Start as early as a plugin can, so that a broken conftest.py is on record too."""
-    # Taken out of the environment: processes the tests start, pytest among them, must not write into our file.
+    # Taken out of the environment: processes the tests start, pytest among them, must not write into our
+    # file.
     path = os.environ.pop(VARIABLE, None)
     recorder = Recorder(path, early_config) if path else None
     outcome = yield
@@ -52,7 +53,7 @@ def pytest_load_initial_conftests(early_config: Any) -> Any:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: Any, call: Any) -> Any:
-    """Note on the report what only the process that runs the test knows; the report travels, the exception does not."""
+    """Note on the report what only the process that runs the test knows: reports travel, exceptions don't."""
     outcome = yield
     if outcome.excinfo is not None:
         return
@@ -66,12 +67,13 @@ def pytest_runtest_makereport(item: Any, call: Any) -> Any:
 class EvidenceFile:
     """A file that is appended to line by line, and survives what tests do to their process.
 
-    Every line is handed to the kernel whole and at once: a killed process loses nothing that was written. There is no
-    fsync, because only the loss of the whole machine could undo a write, and then the container's files are gone too.
+    Every line is handed to the kernel whole and at once: a killed process loses nothing that was written.
+    There is no fsync, because only the loss of the whole machine could undo a write, and then the container's
+    files are gone too.
     """
 
     def __init__(self, path: str) -> None:
-        self.path = os.path.abspath(path)  # tests change the working directory
+        self.path = Path(path).absolute()  # tests change the working directory
         self.owner = os.getpid()
         self.size = 0
         self.lost = 0
@@ -83,7 +85,7 @@ class EvidenceFile:
         self._identity = os.fstat(self._fd)
 
     def _is_ours(self) -> bool:
-        """Whether our number still stands for our file: a test may have closed it, and another file have got it."""
+        """Whether our number still stands for our file: a test may close it and another file get it."""
         try:
             now = os.fstat(self._fd)
         except OSError:
@@ -91,11 +93,13 @@ class EvidenceFile:
         return os.path.samestat(now, self._identity) and now.st_nlink > 0
 
     def write(self, event: str, **fields: Any) -> None:
-        """Append one event; fields that are None are left out. Never raises: evidence must not fail a test."""
+        """Append one event without its fields that are None. Never raises: evidence must not fail a test."""
         if os.getpid() != self.owner:
             return  # a forked child that came back into pytest's code
         known = {name: value for name, value in fields.items() if value is not None}
-        line = json.dumps({"event": event, "time": round(time.time(), 3), **known}, separators=(",", ":"), default=str)
+        line = json.dumps(
+            {"event": event, "time": round(time.time(), 3), **known}, separators=(",", ":"), default=str
+        )
         try:
             self._append(line.encode("ascii") + b"\n")
         except OSError:
@@ -155,17 +159,20 @@ class Recorder:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionstart(self, session: Any) -> None:
+        """Know whom to stop."""
         self.session = session
 
     def pytest_deselected(self, items: Any) -> None:
+        """Count what the selection left out."""
         self.deselected += len(items)
 
     def pytest_collection_finish(self, session: Any) -> None:
+        """Write down what will run. Not called where worker processes collect."""
         self._collected([_collected(item) for item in session.items], self.deselected)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Any) -> None:
-        """Every worker collects the same tests: the first one is written down, markers come with the reports."""
+        """Every worker collects the same: the first one is written down, markers come with the reports."""
         if not self.distributed:
             self.distributed = True
             self._collected([{"node_id": _identity(node_id)} for node_id in ids], None)
@@ -176,10 +183,13 @@ class Recorder:
         self.file.write("collection", collected=len(tests), deselected=deselected)
 
     def pytest_collectreport(self, report: Any) -> None:
+        """Write down what could not be collected, or skipped itself as a whole."""
         if report.failed:
             self._collect_error(report.nodeid, _message(report.longrepr), report.longreprtext)
         elif report.skipped:
-            self.file.write("collect_skip", node_id=_identity(report.nodeid), message=_message(report.longrepr))
+            self.file.write(
+                "collect_skip", node_id=_identity(report.nodeid), message=_message(report.longrepr)
+            )
 
     def conftest_failed(self, error: BaseException) -> None:
         """A conftest.py above the tests could not be loaded; pytest ends without a session."""
@@ -201,6 +211,7 @@ class Recorder:
     # tests
 
     def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
+        """Write down that a test starts, before anything of it can hang."""
         self._start(nodeid, **(_place(location) if self.distributed else {}))
 
     def _start(self, nodeid: str, **place: Any) -> None:
@@ -212,11 +223,14 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
+        """Write down what became of a phase, or of the worker process in it."""
         if report.when not in PHASES:
             self._crash(report)
             return
         if report.when == "setup" and report.nodeid in self.repeated:
-            self._start(report.nodeid)  # older versions of pytest-rerunfailures start an attempt without saying so
+            self._start(
+                report.nodeid
+            )  # older versions of pytest-rerunfailures start an attempt without saying so
         self.file.write("phase", **self._phase(report))
         self._mark_repeated(report)
 
@@ -266,11 +280,13 @@ class Recorder:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Forget a test that runs no more."""
         if nodeid not in self.repeated:
             self.attempts.pop(nodeid, None)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: Any) -> None:
+        """Write down a worker process that died; pytest-xdist replaces it and goes on."""
         if error:
             self.file.write("worker_down", worker=str(node.gateway.id), message=_one_line(str(error)))
 
@@ -288,35 +304,43 @@ class Recorder:
 
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
         """Ctrl-C or pytest.exit; not pytest's own stop, after the first failure for example."""
-        if self.terminated or issubclass(excinfo.type, pytest.Session.Interrupted):
+        if self.terminated:
             return
-        by_key = issubclass(excinfo.type, KeyboardInterrupt)
-        self._interrupted("SIGINT" if by_key else f"pytest.exit: {_one_line(str(excinfo.value))}")
+        if excinfo.type is KeyboardInterrupt:
+            self._interrupted("SIGINT")
+        elif not issubclass(
+            excinfo.type, KeyboardInterrupt
+        ):  # pytest's and xdist's own stops are of its kind
+            self._interrupted(f"pytest.exit: {_one_line(str(excinfo.value))}")
 
     def _interrupted(self, reason: str, stacks: str | None = None) -> None:
         running = [_identity(node_id) for node_id in list(self.attempts)[-100:]]
         self.file.write("interrupted", reason=reason, running=running, stacks=stacks)
 
     def pytest_internalerror(self, excrepr: Any, excinfo: Any) -> None:
+        """Write down a failure of pytest itself or of a plugin."""
         message = _one_line(f"{excinfo.typename}: {excinfo.value}")
         text, cut = _bounded(str(excrepr), self.file.text_limit)
         self.file.write("internal_error", message=message, longrepr=text, longrepr_cut=cut)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: Any) -> Any:
+        """Write down that pytest came to its own end, and with what exit code."""
         yield
         # Read last: other plugins change the exit status in this very hook.
         self.file.write("finish", exit_code=int(session.exitstatus), lost=self.file.lost)
 
     def pytest_unconfigure(self) -> None:
+        """Leave the process as it was."""
         self._guard.remove()
 
 
 class TerminationGuard:
     """Hears SIGTERM, which would otherwise end the process without a word (or, as PID 1, do nothing at all).
 
-    A handler that was there before is called and has the last word. faulthandler, underneath, writes every thread's
-    stack into the log even where the main thread hangs inside a library and no Python handler can run.
+    A handler that was there before is called and has the last word. faulthandler, underneath, writes every
+    thread's stack into the log even where the main thread hangs inside a library and no Python handler can
+    run.
     """
 
     def __init__(self, on_terminated: Any) -> None:
@@ -433,8 +457,10 @@ def _collected(item: Any) -> dict[str, Any]:
 
 def _stacks() -> str:
     """What every thread is doing, Python's side of it."""
-    frames = sys._current_frames()
-    return "\n".join(f"thread {ident}\n{''.join(traceback.format_stack(frame))}" for ident, frame in frames.items())
+    frames = sys._current_frames()  # noqa: SLF001 - public in all but name, and documented
+    return "\n".join(
+        f"thread {ident}\n{''.join(traceback.format_stack(frame))}" for ident, frame in frames.items()
+    )
 
 
 def _plugins(config: Any) -> dict[str, str]:
@@ -443,15 +469,17 @@ def _plugins(config: Any) -> dict[str, str]:
 
 
 def _gpus() -> list[dict[str, str]]:
-    """The NVIDIA devices this process can see, with what the driver says of them. No program is called: it may hang."""
+    """The NVIDIA devices this process can see and what the driver says of them; no program that may hang."""
     told = {}
-    for path in glob.glob("/proc/driver/nvidia/gpus/*/information"):
-        facts = dict(re.findall(r"^([^:\n]+):\s*(.*)$", _read(path), re.MULTILINE))
-        told[facts.get("Device Minor", "").strip()] = facts
+    for path in Path("/proc/driver/nvidia/gpus").glob("*/information"):
+        facts = dict(re.findall(r"^([^:\n]+):[ \t]*(.*?)[ \t]*$", _read(path), re.MULTILINE))
+        told[facts.get("Device Minor", "")] = facts
     gpus = []
-    for device in sorted(glob.glob("/dev/nvidia[0-9]*")):
-        facts = told.get(device[len("/dev/nvidia") :], {})
-        gpus.append({"device": device, "name": facts.get("Model", "").strip(), "uuid": facts.get("GPU UUID", "").strip()})
+    for device in sorted(Path("/dev").glob("nvidia[0-9]*")):
+        facts = told.get(device.name[len("nvidia") :], {})
+        gpus.append(
+            {"device": str(device), "name": facts.get("Model", ""), "uuid": facts.get("GPU UUID", "")}
+        )
     return gpus
 
 
@@ -464,9 +492,9 @@ def _image_facts() -> Any:
     return facts if isinstance(facts, dict) else None
 
 
-def _read(path: str) -> str:
+def _read(path: Path) -> str:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with path.open(encoding="utf-8", errors="replace") as file:
             return file.read(64 * 1024)
     except OSError:
         return ""

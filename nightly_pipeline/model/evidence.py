@@ -1,7 +1,8 @@
 """What a test run in a container left behind, test by test, and what follows from it.
 
-The plugin in the container writes JSON Lines as things happen (`nightly_pipeline.evidence_plugin`). Here they become
-one frozen value, `StageEvidence`, and one word, the stage's status. All of it is pure, and all text in it comes from
+The plugin in the container writes JSON Lines as things happen (`nightly_pipeline.evidence_plugin`). Here they
+become one frozen value, `StageEvidence`, and one word, the stage's status. All of it is pure, and all text in
+it comes from
 inside a container: show it escaped.
 """
 

@@ -75,7 +75,7 @@ class AttemptDraft:
 
     @property
     def outcome(self) -> TestOutcome:
-        """How this run ended. Passing takes proof: a set-up, a call and a tear-down that were all seen to pass."""
+        """How this run ended. Passing takes proof: set-up, call and tear-down were all seen to pass."""
         setup, call, teardown = (self.outcomes.get(phase) for phase in PHASES)
         if self.crashed:
             return TestOutcome.CRASHED

@@ -1,7 +1,7 @@
 """Folds a stream of evidence into one value, in memory that does not grow with what tests print.
 
-Events of several worker processes come interleaved; everything is kept by test and attempt, so their order does not
-change the result.
+Events of several worker processes come interleaved; everything is kept by test and attempt, so their order
+does not change the result.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ ERRORS_LIMIT = 1_000
 
 
 def fold_events(lines: Iterable[str | bytes]) -> StageEvidence:
-    """Fold lines of evidence. Never raises for what is in them; no lines at all give an empty `StageEvidence`.
+    """Fold lines of evidence. Never raises for what is in them; no lines give an empty `StageEvidence`.
 
     Args:
         lines: as they were written; see `bounded_lines` for an open file.
     """
     fold = _Fold()
     for line in lines:
-        if line not in ("\n", b"\n"):  # the writer ends a line that could not be written whole with another newline
+        # The writer ends a line that it could not write whole with a newline, so empty lines are no damage.
+        if line not in ("\n", b"\n"):
             fold.take(parse_line(line))
     return fold.result()
 
@@ -87,7 +88,8 @@ class _Fold:
         return self.tests[node_id]
 
     def on_session(self, event: Event) -> None:
-        # A second session in one file means that two runs were mixed up: keep the first, count the rest as damage.
+        # A second session in one file means that two runs were mixed up: keep the first, count the rest as
+        # damage.
         if self.schema is not None:
             self.damaged += 1
             return

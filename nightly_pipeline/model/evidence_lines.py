@@ -1,7 +1,7 @@
 """Reads lines of evidence one by one, and believes none of them.
 
-A line may be cut off, garbage, enormous, nested a million deep or written by a test that means harm. What comes out of
-here is an event whose fields are of the type that was asked for and of bounded size, or nothing.
+A line may be cut off, garbage, enormous, nested a million deep or written by a test that means harm. What
+comes out of here is an event whose fields are of the type that was asked for and of bounded size, or nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COUNT_LIMIT = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line: its kind, and fields to be asked for by type. A field of another type is as good as absent."""
+    """One line: its kind, and fields to be asked for by type. A field of another type is absent."""
 
     kind: str
     fields: Mapping[str, Any]
@@ -65,7 +65,9 @@ class Event:
 
     def _texts(self, name: str) -> list[str]:
         value = self.fields.get(name)
-        return [item for item in value[:LIST_LIMIT] if isinstance(item, str)] if isinstance(value, list) else []
+        return (
+            [item for item in value[:LIST_LIMIT] if isinstance(item, str)] if isinstance(value, list) else []
+        )
 
     def node_id(self, name: str = "node_id") -> str:
         """A node id; empty when absent."""
@@ -114,7 +116,7 @@ def parse_line(line: str | bytes) -> Event | None:
 
 
 def clean_text(value: object, limit: int) -> str:
-    """A text that can be encoded and stored anywhere: no lone surrogates, no NUL, at most `limit` characters."""
+    """A text that can be stored anywhere: no lone surrogates, no NUL, `limit` characters before escaping."""
     if not isinstance(value, str):
         return ""
     text = value[:limit]

@@ -9,7 +9,7 @@ from typing import Any
 
 from nightly_pipeline.model.outcomes import EngineFacts, StageCounts, TestFailure
 
-NEVER_ENDED = "started and never ended: the process ended while it was running"
+NEVER_ENDED = "never ended: the process ended while it was running"
 
 
 class TestOutcome(StrEnum):
@@ -26,10 +26,8 @@ class TestOutcome(StrEnum):
     NOT_RUN = "not_run"  # selected, and never started
 
 
-BAD_OUTCOMES = frozenset(
-    {TestOutcome.FAILED, TestOutcome.ERROR, TestOutcome.CRASHED, TestOutcome.UNFINISHED}
-)
-"""Outcomes that make a failure of their own. A test that never started is told by its stage, not by itself."""
+BAD_OUTCOMES = frozenset({TestOutcome.FAILED, TestOutcome.ERROR, TestOutcome.CRASHED, TestOutcome.UNFINISHED})
+"""Outcomes that make a failure of their own. A test that never started is told by its stage."""
 
 CONCLUDED = frozenset(
     {
@@ -118,7 +116,8 @@ class TestRecord:
     """One test: selected, run, or both.
 
     Attributes:
-        node_id: pytest's node id; one longer than 2,000 characters is shortened and ends in a hash of the whole.
+        node_id: pytest's node id; one longer than 2,000 characters is shortened and ends in a hash of the
+        whole.
         selected: pytest collected it and did not deselect it.
         file, line: where its code is; line counts from 1, None when not known.
         expected_failure: "xfailed" or "xpassed" for a test marked xfail, else None.
@@ -142,7 +141,7 @@ class TestRecord:
 
     @property
     def deciding(self) -> Attempt | None:
-        """The attempt that decided the outcome: the last one that was not superseded; None when it never ran."""
+        """The attempt that decided the outcome: the last that was not superseded; None without any."""
         return next((a for a in reversed(self.attempts) if not a.superseded), None) or (
             self.attempts[-1] if self.attempts else None
         )
@@ -150,10 +149,10 @@ class TestRecord:
     @property
     def message(self) -> str | None:
         """One line about a test that did not pass; None when there is nothing to say."""
-        deciding = self.deciding
-        if deciding is not None and deciding.message:
-            return deciding.message
-        return NEVER_ENDED if self.outcome is TestOutcome.UNFINISHED else None
+        said = self.deciding.message if self.deciding else None
+        if self.outcome is TestOutcome.UNFINISHED:
+            return f"{said}; then it {NEVER_ENDED}" if said else NEVER_ENDED
+        return said
 
     @property
     def rerun(self) -> bool:
@@ -221,7 +220,7 @@ class StageEvidence:
     lost: int = 0
     damaged: int = 0
     overflow: bool = False
-    counts: StageCounts = StageCounts()
+    counts: StageCounts = field(default_factory=StageCounts)
 
     @property
     def blame(self) -> str | None:

@@ -1,8 +1,8 @@
 """The rule: which word a test stage gets, given its evidence and the end of its container.
 
-Unknown is never green. `passed` takes positive proof of everything: a first line of a schema we know, every selected
-test seen to end well, pytest's own finish with exit code 0, and a process that then ended with 0. Whatever is missing
-or contradicts itself has a worse name, and the message says which piece it was.
+Unknown is never green. `passed` takes positive proof of everything: a first line of a schema we know, every
+selected test seen to end well, pytest's own finish with exit code 0, and a process that then ended with 0.
+Whatever is missing or contradicts itself has a worse name, and the message says which piece it was.
 """
 
 from __future__ import annotations
@@ -55,7 +55,10 @@ def _deadline(evidence: StageEvidence, container: ContainerResult) -> Judgement 
     if not container.timed_out:
         return None
     if evidence.finished:
-        return StageStatus.TIMED_OUT, "the deadline passed after pytest's finish: the process did not end by itself"
+        return (
+            StageStatus.TIMED_OUT,
+            "the deadline passed after pytest's finish: the process did not end by itself",
+        )
     return StageStatus.TIMED_OUT, f"the deadline passed {_where(evidence)}{_failed_so_far(evidence)}"
 
 
@@ -166,7 +169,8 @@ def _missing(evidence: StageEvidence) -> str | None:
         return f"pytest finished while {evidence.running[-1]} was still running"
     not_run = [test for test in evidence.tests if test.selected and test.outcome not in CONCLUDED]
     if not_run:
-        return f"{len(not_run)} of {_tests(evidence.counts.collected)} never ran, the first is {not_run[0].node_id}"
+        selected = _tests(evidence.counts.collected)
+        return f"{len(not_run)} of {selected} never ran, the first is {not_run[0].node_id}"
     return _missing_lines(evidence)
 
 
@@ -190,7 +194,11 @@ def _exit_codes(evidence: StageEvidence, container: ContainerResult) -> Judgemen
         return StageStatus.FAILED, f"pytest ended with exit code {evidence.exit_code}, though no test failed"
     code = container.exit_code
     if code != 0:
-        how = f"died of {_signal_name(code or 0)}" if _signal_name(code or 0) else f"ended with exit code {code}"
+        how = (
+            f"died of {_signal_name(code or 0)}"
+            if _signal_name(code or 0)
+            else f"ended with exit code {code}"
+        )
         return StageStatus.CRASHED, f"pytest finished with exit code 0, then the process {how}"
     return None
 

@@ -27,7 +27,9 @@ def lay_out(case: Case, folder: Path) -> Path:
     return suite
 
 
-def run_case(case: Case, folder: Path, *, arguments: tuple[str, ...] = ()) -> tuple[StageEvidence, ContainerResult, str]:
+def run_case(
+    case: Case, folder: Path, *, arguments: tuple[str, ...] = ()
+) -> tuple[StageEvidence, ContainerResult, str]:
     """Run a case; return its evidence, the end of its process as a container's, and its output."""
     suite = lay_out(case, folder)
     evidence_file = folder / "evidence.jsonl"
