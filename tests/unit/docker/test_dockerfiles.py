@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 
+import nightly_mock_engine
 import pytest
+import yaml
+
+import nightly_pipeline
 
 FRAMEWORKS = ("vllm", "sglang", "trtllm")
 ARGUMENTS = {
@@ -136,3 +141,34 @@ def test_scripts_can_be_executed(docker_folder):
     scripts = [*(docker_folder / "runtime" / "build").glob("*.sh"), docker_folder / "runtime" / "serve"]
     executable = {path.name for path in scripts if path.stat().st_mode & 0o111}
     assert executable == {path.name for path in scripts} - {"package-index.sh"}
+
+
+@pytest.fixture(scope="module")
+def table():
+    profiles = Path(nightly_pipeline.__file__).parent / "profiles"
+    return yaml.safe_load((profiles / "night.yaml").read_text()), yaml.safe_load(
+        (profiles / "local.yaml").read_text()
+    )
+
+
+def test_the_defaults_are_those_of_the_nights_table(text, framework, table):
+    row = table[0]["frameworks"][framework]
+    base, runtime = row["base"], row.get("runtime_base", row["base"])
+    defaults = dict(re.findall(r"^ARG (\w+)=(\S+)", text.partition("install-mock")[0], flags=re.MULTILINE))
+    assert defaults == {
+        "BASE_IMAGE": base["image"],
+        "BASE_IMAGE_TAG": base["tag"],
+        "RUNTIME_IMAGE": runtime["image"],
+        "RUNTIME_IMAGE_TAG": runtime["tag"],
+        "ENGINE_KIND": "real",
+        "ENGINE_REQUIREMENT": f"{row['package']}=={row['version']}",
+        "TORCH_BACKEND": row["torch_backend"],
+    }
+    assert f"ARG FRAMEWORK_VERSION={row['version']}\n" in text
+    assert f"ARG CUDA_VERSION={row['cuda_version']}\n" in text
+
+
+def test_the_local_profile_names_the_mock_that_is_here(table, docker_folder):
+    mock = table[1]["mock_engine"]
+    assert mock["version"] == nightly_mock_engine.__version__
+    assert (docker_folder / mock["requirement"] / "pyproject.toml").is_file()

@@ -12,7 +12,7 @@ import pytest
 from suite_support import selection
 from suite_support.image import Image
 
-IMAGE = Image("vllm", "0.32.0", "mock", "1.0.0", "12.9", "cu129", "linux/amd64", "base:1")
+IMAGE = Image("vllm", "0.32.0", "mock", "0.1.0", "12.9", "cu129", "linux/amd64", "base:1")
 STAGES = {
     "unit": "unit and (nightly or post_merge or pre_merge)",
     "integration": "integration and (nightly or post_merge or pre_merge)",

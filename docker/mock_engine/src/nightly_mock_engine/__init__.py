@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-__version__ = "1.0.0"
+__version__ = "0.1.0"
 
 NAME = "nightly-mock-engine"
