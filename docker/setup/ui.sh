@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The Dagster pages of this checkout: webserver and daemon on 127.0.0.1, in the foreground, both ended by Ctrl-C.
+# The Dagster pages of this checkout: webserver and daemon on 127.0.0.1, in the foreground, both ended by Ctrl-C. A run
+# that is under way goes on to its end; code servers without one end by themselves within a minute.
 # NIGHTLY_UI_PORT (3000) and NIGHTLY_UI_DEADLINE (120 seconds until the page answers) can be set.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -27,11 +28,14 @@ prepare_instance() {
     { tail -n 15 "$HOST_DIR/instance.log" >&3 && cannot ui 'the Dagster instance cannot be opened' "Whole log: $HOST_DIR/instance.log"; }
 }
 
+# Each gets a process group of its own (set -m), so that Ctrl-C reaches this script alone, and no run under way.
 start_both() {
+  set -m
   "$BIN/dagster-webserver" -w workspace.yaml -h "$UI_HOST" -p "$UI_PORT" >"$HOST_DIR/webserver.log" 2>&1 </dev/null 3>&- &
   WEBSERVER=$!
   "$BIN/dagster-daemon" run -w workspace.yaml >"$HOST_DIR/daemon.log" 2>&1 </dev/null 3>&- &
   DAEMON=$!
+  set +m
 }
 
 is_alive() { kill -0 "$1" 2>/dev/null; }
