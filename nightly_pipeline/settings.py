@@ -1,27 +1,34 @@
-"""Settings: a profile file and the environment make one frozen, validated value. The only reader of `os.environ`.
+"""Settings: a profile file and the environment make one frozen, validated value.
 
-A profile is a YAML file. `local`, `local-real` and `production` are shipped; any path may be given instead. It may
-`extends:` another profile, and its `table:` section changes rows of the table of the night (`profiles/night.yaml`).
+This is the only reader of `os.environ`. A profile is a YAML file: `local`, `local-real` and `production` are
+shipped; any path may be given instead. It may `extends:` another profile, and its `table:` section changes
+rows of the table of the night (`profiles/night.yaml`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import Field, PlainSerializer, SecretStr, ValidationError, model_validator
+from pydantic import Field, FilePath, PlainSerializer, SecretStr, ValidationError, model_validator
 
 from nightly_pipeline.errors import SettingsError
-from nightly_pipeline.model.catalog import BaseImage, Catalog, RepositoryPath, Strict
-from nightly_pipeline.model.spelling import nearest, unknown
-from nightly_pipeline.settings_errors import explain
+from nightly_pipeline.model.catalog import BaseImage, Catalog, Strict
+from nightly_pipeline.model.masking import without_credentials
+from nightly_pipeline.model.plan import IMAGE_KINDS, ImageKind
+from nightly_pipeline.model.spelling import unknown
+from nightly_pipeline.profile_files import (
+    SHIPPED_PROFILES,
+    from_variables,
+    merge,
+    read_profile,
+    shipped_table,
+)
+from nightly_pipeline.settings_errors import Hints, explain
 
-SHIPPED_PROFILES = ("local", "local-real", "production")
 DEFAULT_PROFILE = "local"
 PROFILE_VARIABLE = "NIGHTLY_PROFILE"
 HOME_VARIABLE = "NIGHTLY_HOME"
@@ -38,6 +45,15 @@ _OVERRIDES = {
 }
 """Environment variable -> the field of the profile it takes the place of. Secrets come this way only."""
 
+_COMES_OTHERWISE = {
+    "profile": "it is the file's own name",
+    "root": "it is the folder of workspace.yaml",
+    "home": f"set {HOME_VARIABLE}",
+    "environment": "stages name what they pass on in `pass_environment`; set the variables themselves",
+    "slack.token": "secrets come from the environment: set SLACK_BOT_TOKEN",
+    "slack.webhook": "secrets come from the environment: set SLACK_WEBHOOK_URL",
+}
+
 _CA_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -45,6 +61,10 @@ _CA_BUNDLES = (
 )
 
 Secret = Annotated[SecretStr, PlainSerializer(str)]
+Address = Annotated[str, PlainSerializer(without_credentials)]
+
+
+Repository = Annotated[str, Field(pattern=r"^[a-z0-9]+([._/-]+[a-z0-9]+)*$")]
 
 
 class RegistrySettings(Strict):
@@ -52,16 +72,17 @@ class RegistrySettings(Strict):
 
     Attributes:
         kind: `oci` is any registry by the distribution protocol; `ecr` and `acr` add their own logins.
+        host: host or host:port, without a scheme.
         images: which kinds of image belong in it.
         insecure: plain HTTP.
-        region, account: for ECR; the host is derived from them when it is not given.
+        region, account: of ECR; None is what AWS's own configuration says.
     """
 
     kind: Literal["oci", "ecr", "acr"] = "oci"
-    host: str
-    repository: str = "nightly"
-    cache_repository: str | None = None
-    images: tuple[Literal["framework", "runtime"], ...] = ("runtime",)
+    host: str = Field(pattern=r"^[A-Za-z0-9.-]+(:[0-9]+)?$")
+    repository: Repository = "nightly"
+    cache_repository: Repository | None = None
+    images: tuple[ImageKind, ...] = ("runtime",)
     insecure: bool = False
     region: str | None = None
     account: str | None = None
@@ -69,14 +90,21 @@ class RegistrySettings(Strict):
 
 
 class SourceSettings(Strict):
-    """The git repository under test. A relative path is relative to the project."""
+    """The git repository under test. A relative path is relative to the project.
 
-    repository: str = "."
-    ref: str = "HEAD"
+    An address may carry a login (`https://user:token@host/...`); it is left out wherever settings are shown.
+    """
+
+    repository: Address = Field(default=".", min_length=1)
+    ref: str = Field(default="HEAD", min_length=1)
+
+    def __repr_args__(self) -> Iterator[tuple[str, str]]:
+        yield "repository", without_credentials(self.repository)
+        yield "ref", self.ref
 
 
 class MockEngineSettings(Strict):
-    """The stand-in for the inference engine: its requirement, as a path in the build context, and its version."""
+    """The stand-in for the inference engine: its requirement (a path in the build context) and version."""
 
     requirement: str = "./mock_engine"
     version: str
@@ -87,7 +115,8 @@ class BuildSettings(Strict):
 
     Attributes:
         provenance: BuildKit's provenance attestation.
-        ca_bundle: certificates the package downloads inside builds trust; a BuildKit secret, never in the image.
+        ca_bundle: certificates that package downloads inside builds trust; a BuildKit secret, never in the
+            image. Not given is the system's own; null is none.
         compression: of pushed layers; zstd at level 1 exports large images about three times as fast as gzip.
     """
 
@@ -96,7 +125,7 @@ class BuildSettings(Strict):
     compression_level: int = Field(default=1, ge=0, le=22)
     cache: bool = True
     builder: str | None = None
-    ca_bundle: Path | None = None
+    ca_bundle: FilePath | None = None
 
 
 class TestSettings(Strict):
@@ -158,9 +187,13 @@ class Settings(Strict):
     environment: dict[str, Secret] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _primary_exists(self) -> Self:
+    def _primary_takes_every_image(self) -> Self:
         if self.primary not in self.registries:
             raise ValueError(f"primary: {unknown('registry', self.primary, self.registries)}")
+        missing = [kind for kind in IMAGE_KINDS if kind not in self.registries[self.primary].images]
+        if missing:
+            where = f"registries.{self.primary}.images"
+            raise ValueError(f"{where}: builds push to the primary registry; add {', '.join(missing)}")
         return self
 
     @property
@@ -188,23 +221,25 @@ def load_settings(
         root: the project's root; None finds it from the working folder upwards.
 
     Raises:
-        SettingsError: no such profile, malformed YAML, or a field that does not validate; it names the field, what
-            is allowed and the nearest valid spelling.
+        SettingsError: no such profile, malformed YAML, or a field that does not validate; it names the field,
+            what is allowed and the nearest valid spelling.
     """
     environment = os.environ if environment is None else environment
     name = profile or environment.get(PROFILE_VARIABLE) or DEFAULT_PROFILE
     root = root or project_root(environment)
-    document = _read_profile(name, seen=())
-    _apply_environment(document, environment)
-    document["table"] = _merge(_parse(_shipped("night").read_text(), "night.yaml"), document.get("table") or {})
-    document |= {"profile": name, "root": root, "home": state_home(root, environment)}
-    document.setdefault("build", {}).setdefault("ca_bundle", _ca_bundle(environment))
-    settings = _validate(document, name)
+    own = read_profile(name)
+    _refuse_what_comes_otherwise(own, name)
+    variables, origins = from_variables(_OVERRIDES, environment)
+    table = shipped_table()
+    shipped = {"table": table, "build": {"ca_bundle": _ca_bundle(environment)}}
+    places = {"profile": name, "root": root, "home": state_home(root, environment)}
+    document = merge(merge(shipped, {**own, "table": own.get("table") or {}}), variables)
+    settings = _validate({**document, **places}, name, _hints(table, origins))
     return settings.model_copy(update={"environment": _passed_on(settings.table, environment)})
 
 
 def project_root(environment: Mapping[str, str] | None = None) -> Path:
-    """The nearest folder, from the working folder upwards, that has a dagster.yaml; else DAGSTER_HOME; else here."""
+    """The nearest folder upwards with dagster.yaml and workspace.yaml; else DAGSTER_HOME; else this one."""
     environment = os.environ if environment is None else environment
     here = Path.cwd()
     for folder in (here, *here.parents):
@@ -220,68 +255,20 @@ def state_home(root: Path, environment: Mapping[str, str] | None = None) -> Path
 
 
 def bind_process_to(settings: Settings) -> None:
-    """Make this process and those it starts use these settings: Dagster loads the definitions from the environment."""
-    os.environ[PROFILE_VARIABLE] = settings.profile
+    """Make this process and those it starts use these settings: Dagster loads definitions by environment."""
+    shipped = settings.profile in SHIPPED_PROFILES
+    os.environ[PROFILE_VARIABLE] = settings.profile if shipped else str(Path(settings.profile).absolute())
     os.environ[HOME_VARIABLE] = str(settings.home)
     os.environ["DAGSTER_HOME"] = str(settings.root)
 
 
-def _read_profile(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
-    if name in seen:
-        raise SettingsError(f"profile {name!r} extends itself: {' -> '.join((*seen, name))}")
-    document = _parse(_profile_text(name), name)
-    parent = document.pop("extends", None)
-    return _merge(_read_profile(parent, (*seen, name)), document) if parent else document
-
-
-def _profile_text(name: str) -> str:
-    if name in SHIPPED_PROFILES:
-        return _shipped(name).read_text()
-    path = Path(name)
-    if not path.is_file():
-        suggestion = nearest(name, SHIPPED_PROFILES)
-        perhaps = f"; perhaps you meant {suggestion!r}" if suggestion else ""
-        raise SettingsError(
-            f"no profile {name!r}{perhaps}. Shipped: {', '.join(SHIPPED_PROFILES)}; or the path of a YAML file",
-            next_step="Choose with --profile or NIGHTLY_PROFILE.",
-        )
-    return path.read_text()
-
-
-def _shipped(name: str) -> Any:
-    return resources.files("nightly_pipeline") / "profiles" / f"{name}.yaml"
-
-
-def _parse(text: str, name: str) -> dict[str, Any]:
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"profile {name!r} is not valid YAML: {error}") from None
-    if not isinstance(document, dict):
-        raise SettingsError(f"profile {name!r} must be a mapping of fields, not {type(document).__name__}")
-    return document
-
-
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Mappings merge key by key, `above` winning; a null removes the row below it; anything else replaces."""
-    merged = dict(below)
-    for key, value in above.items():
-        if value is None and isinstance(merged.get(key), Mapping):
-            del merged[key]
-        elif isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = _merge(merged[key], value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def _apply_environment(document: dict[str, Any], environment: Mapping[str, str]) -> None:
-    for variable, (*sections, field) in _OVERRIDES.items():
-        if environment.get(variable):
-            target = document
-            for section in sections:
-                target = target.setdefault(section, {})
-            target[field] = environment[variable]
+def _refuse_what_comes_otherwise(document: Mapping[str, Any], name: str) -> None:
+    """Fields that would be overwritten in silence, and secrets, which do not belong in files."""
+    slack = document.get("slack")
+    present = {*document, *(f"slack.{field}" for field in (slack if isinstance(slack, Mapping) else ()))}
+    for field, instead in _COMES_OTHERWISE.items():
+        if field in present:
+            raise SettingsError(f"profile {name!r}: {field} cannot be set in a profile; {instead}")
 
 
 def _ca_bundle(environment: Mapping[str, str]) -> str | None:
@@ -289,11 +276,20 @@ def _ca_bundle(environment: Mapping[str, str]) -> str | None:
     return next((path for path in candidates if path and Path(path).is_file()), None)
 
 
-def _validate(document: Mapping[str, Any], name: str) -> Settings:
+def _hints(table: Mapping[str, Any], origins: Mapping[str, str]) -> Hints:
+    return Hints(
+        fields=["extends", *(field for field in Settings.model_fields if field not in _COMES_OTHERWISE)],
+        rows={f"table.{name}": list(rows) for name, rows in table.items()},
+        origins=origins,
+    )
+
+
+def _validate(document: Mapping[str, Any], name: str, hints: Hints) -> Settings:
     try:
         return Settings.model_validate(document)
     except ValidationError as error:
-        raise SettingsError(f"profile {name!r} is not valid:\n{explain(error, Settings)}") from None
+        problems = explain(error, Settings, hints)
+        raise SettingsError(f"profile {name!r} is not valid:\n{problems}") from None
 
 
 def _passed_on(table: Catalog, environment: Mapping[str, str]) -> dict[str, SecretStr]:
