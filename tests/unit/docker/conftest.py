@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,31 +46,15 @@ def serving(config):
     started = []
 
     def start(**changes):
-        server, stop = MockServer(replace(config, **changes), quiet=True), threading.Event()
-        ended = []
-        thread = threading.Thread(target=lambda: ended.append(server.serve(stop)))
-        thread.start()
-        started.append((stop, thread))
-        return Running(server, stop, thread, ended)
+        server = MockServer(replace(config, **changes), quiet=True)
+        server.start()
+        started.append(server)
+        return server
 
     yield start
-    for stop, thread in started:
-        stop.set()
-        thread.join(10)
-
-
-class Running:
-    """A server in this process."""
-
-    def __init__(self, server, stop, thread, ended):
-        self.server = server
-        self.port = server.port
-        self._stop, self._thread, self._ended = stop, thread, ended
-
-    def end(self):
-        """Ask it to end; returns a function that waits and tells whether all requests were finished."""
-        self._stop.set()
-        return lambda: (self._thread.join(10), self._ended[0])[1]
+    for server in started:
+        if not server.draining:
+            server.drain()
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_the_probe_asks_the_server(serving, monkeypatch, capsys):
     running = serving()
     monkeypatch.setenv("NIGHTLY_PORT", str(running.port))
     assert healthcheck.main() == 0
-    running.end()()
+    running.drain()
     assert healthcheck.main() == 1
     assert "no answer" in capsys.readouterr().out
 
@@ -104,8 +104,9 @@ def test_the_probe_asks_the_server(serving, monkeypatch, capsys):
 def test_the_probe_takes_nothing_but_200(serving, monkeypatch):
     running = serving()
     monkeypatch.setenv("NIGHTLY_PORT", str(running.port))
-    running.server.draining = True
+    running.draining = True
     assert healthcheck.main() == 1
+    running.draining = False
 
 
 def test_a_check_that_breaks_is_a_check_that_failed():

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -142,30 +141,26 @@ def test_many_clients_get_their_own_answers(client):
 
 
 def test_its_end_lets_a_stream_finish_and_refuses_the_next(serving):
-    running = serving(token_delay=0.01)
-    client = Client(running.port, "tiny", timeout=5)
-    streams = []
-    with client.connect() as kept:
+    server = serving(token_delay=0.01)
+    client = Client(server.port, "tiny", timeout=5)
+    with ThreadPoolExecutor(2) as pool, client.connect() as kept:
         client.send(kept, "GET", "/health")
-        thread = threading.Thread(target=lambda: streams.append(client.stream_chat("hi", max_tokens=24)))
-        thread.start()
+        stream = pool.submit(client.stream_chat, "hi", max_tokens=24)
         time.sleep(0.1)
-        finished = running.end()
+        finished = pool.submit(server.drain)
         time.sleep(0.05)
         assert client.send(kept, "GET", "/health").status == 503
-        thread.join(5)
-    assert finished() is True
-    assert streams[0].done
+        assert finished.result(5) is True
+        assert stream.result(5).done
 
 
 def test_a_stream_that_takes_too_long_is_cut(serving):
-    running = serving(token_delay=0.06, shutdown_timeout=0.1)
-    client = Client(running.port, "tiny", timeout=5)
-    thread = threading.Thread(target=lambda: client.stream_chat("hi", max_tokens=8))
-    thread.start()
-    time.sleep(0.1)
-    assert running.end()() is False
-    thread.join(5)
+    server = serving(token_delay=0.06, shutdown_timeout=0.1)
+    client = Client(server.port, "tiny", timeout=5)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(client.stream_chat, "hi", max_tokens=8)
+        time.sleep(0.1)
+        assert server.drain() is False
 
 
 def test_a_port_in_use_is_an_error(serving):

@@ -6,8 +6,6 @@ import argparse
 import math
 import signal
 import sys
-import threading
-import time
 from collections.abc import Callable, Sequence
 
 from nightly_mock_engine import NAME, __version__
@@ -16,6 +14,7 @@ from nightly_mock_engine.dialects import DIALECTS, Dialect
 from nightly_mock_engine.server import MockServer
 
 _HIGHEST_PORT = 65535
+_ENDING = {signal.SIGTERM, signal.SIGINT}
 _EXIT_CUT = 1
 _EXIT_NO_PORT = 3
 
@@ -23,15 +22,23 @@ _EXIT_NO_PORT = 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT. Returns 0, 1 when requests were cut, 3 when the port cannot be had."""
     config = parse(sys.argv[1:] if arguments is None else arguments)
-    stop = _stop_on_signals()
-    time.sleep(config.startup_delay)
+    _hold_back(_ENDING)
+    if signal.sigtimedwait(_ENDING, config.startup_delay) is not None:
+        return 0
     try:
         server = MockServer(config)
     except OSError as error:
         sys.stderr.write(f"{NAME}: cannot listen on {config.host}:{config.port}: {error.strerror}\n")
         return _EXIT_NO_PORT
+    return _serve_until_told(server)
+
+
+def _serve_until_told(server: MockServer) -> int:
+    server.start()
     _announce(server)
-    finished = server.serve(stop)
+    signal.sigwait(_ENDING)
+    _let_through(_ENDING)
+    finished = server.drain()
     server.log("stopped" if finished else "stopped, requests in flight were cut")
     return 0 if finished else _EXIT_CUT
 
@@ -148,17 +155,19 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _stop_on_signals() -> threading.Event:
-    """Return an event that the first SIGTERM or SIGINT sets; the second one ends the process as usual."""
-    stop = threading.Event()
+def _hold_back(signals: set[signal.Signals]) -> None:
+    """Keep signals pending until they are waited for, in this thread and those it starts.
 
-    def handle(number: int, _frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        stop.set()
+    A handler would run in the middle of what the main thread does, also while that holds a lock.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
 
-    signal.signal(signal.SIGTERM, handle)
-    signal.signal(signal.SIGINT, handle)
-    return stop
+
+def _let_through(signals: set[signal.Signals]) -> None:
+    """Let the next signal end the process at once, as it usually does."""
+    for each in signals:
+        signal.signal(each, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
 def _announce(server: MockServer) -> None:

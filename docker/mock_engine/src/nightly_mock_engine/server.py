@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
@@ -23,7 +22,7 @@ class MockServer(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, config: EngineConfig, *, quiet: bool = False) -> None:
-        """Listen on `config.host:config.port` (port 0: any free one); nothing is served before `serve`."""
+        """Listen on `config.host:config.port` (port 0: any free one); nothing is served before `start`."""
         self.config = config
         self.routes = Routes(config)
         self.draining = False
@@ -62,15 +61,17 @@ class MockServer(ThreadingHTTPServer):
                 self._in_flight -= 1
                 self._idle.notify_all()
 
-    def serve(self, stop: threading.Event) -> bool:
-        """Serve until `stop` is set, then drain. Returns whether every request in flight was finished."""
-        thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        stop.wait()
+    def start(self) -> None:
+        """Begin to serve, in a thread of its own."""
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def drain(self) -> bool:
+        """Take no more connections and let the requests in flight finish. Returns whether all of them did."""
         self.draining = True
         self.shutdown()
         self.server_close()
-        return self._drained(time.monotonic() + self.config.shutdown_timeout)
+        with self._idle:
+            return self._idle.wait_for(lambda: self._in_flight == 0, timeout=self.config.shutdown_timeout)
 
     def handle_error(
         self,
@@ -81,7 +82,3 @@ class MockServer(ThreadingHTTPServer):
         error = sys.exc_info()[1]
         if not isinstance(error, ConnectionError):
             self.log(f"connection from {client_address} ended by {error!r}")
-
-    def _drained(self, deadline: float) -> bool:
-        with self._idle:
-            return self._idle.wait_for(lambda: self._in_flight == 0, timeout=deadline - time.monotonic())
