@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -113,11 +114,8 @@ class RegistryClient:
         self.endpoint = endpoint
         self.settings = settings
         self._http = _http_client(endpoint.host, settings)
+        self.close = weakref.finalize(self, self._http.close)  # also when nobody calls it
         self._authorizer = Authorizer(credentials, self._fetch_token, self._may_send_login_to)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     def attempts(self) -> Iterable[stamina.Attempt]:
         """Repeat a block while the registry cannot be asked: `for attempt in ...: with attempt: ...`."""
