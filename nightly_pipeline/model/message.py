@@ -38,8 +38,8 @@ from nightly_pipeline.model.reading import (
     plural,
     short_revision,
     tally,
-    tests_collected,
-    tests_run,
+    count_collected,
+    counts_run,
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id
@@ -157,7 +157,7 @@ def _counts(report: Report) -> Iterator[str]:
     yield f"*Images* {tally(image.status for image in report.images)}"
     yield f"*Publications* {tally(publication.status for publication in report.publications)}"
     yield f"*Stages* {tally(stage.status for stage in report.stages)}"
-    yield f"*Tests* {counts_words(tests_run(report))}; dry runs collected {tests_collected(report):,}"
+    yield f"*Tests* {counts_words(counts_run(report))}; dry runs collected {count_collected(report):,}"
 
 
 def _facts(report: Report, links: Links) -> Iterator[str]:

@@ -228,12 +228,12 @@ def tally(statuses: Iterable[Status]) -> str:
     return ", ".join(f"{counted[word]} {word.value}" for word in vocabulary if counted[word]) or "none"
 
 
-def tests_run(report: Report) -> StageCounts:
+def counts_run(report: Report) -> StageCounts:
     """Counts of the stages that ran, added up."""
     return _sum(stage.counts for stage in report.stages if stage.mode == "run")
 
 
-def tests_collected(report: Report) -> int:
+def count_collected(report: Report) -> int:
     """How many tests dry runs collected."""
     return sum(stage.counts.collected for stage in report.stages if stage.mode == "collect")
 

@@ -23,8 +23,8 @@ from nightly_pipeline.model.reading import (
     notes,
     short_revision,
     tally,
-    tests_collected,
-    tests_run,
+    count_collected,
+    counts_run,
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.untrusted import clip, excerpt, one_line
@@ -244,6 +244,6 @@ def _counts(report: Report) -> tuple[tuple[str, str], ...]:
         ("Images", tally(image.status for image in report.images)),
         ("Publications", tally(publication.status for publication in report.publications)),
         ("Stages", tally(stage.status for stage in report.stages)),
-        ("Tests run", counts_words(tests_run(report))),
-        ("Tests collected only", f"{tests_collected(report):,}"),
+        ("Tests run", counts_words(counts_run(report))),
+        ("Tests collected only", f"{count_collected(report):,}"),
     )

@@ -89,6 +89,8 @@ class LiveNight:
             console=self._console,
             refresh_per_second=_FRAMES_PER_SECOND,
             vertical_overflow="ellipsis",
+            redirect_stdout=False,  # where the output of everything else goes is decided by the caller
+            redirect_stderr=False,
         )
 
 

@@ -26,8 +26,8 @@ from nightly_pipeline.model.reading import (
     plural,
     short_revision,
     tally,
-    tests_collected,
-    tests_run,
+    count_collected,
+    counts_run,
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id
@@ -119,7 +119,7 @@ def _counts(report: Report) -> Iterator[RenderableType]:
     yield Text(f"Publications  {tally(publication.status for publication in report.publications)}")
     yield Text(f"Stages        {tally(stage.status for stage in report.stages)}")
     yield Text(
-        f"Tests         {counts_words(tests_run(report))}; dry runs collected {tests_collected(report):,}"
+        f"Tests         {counts_words(counts_run(report))}; dry runs collected {count_collected(report):,}"
     )
 
 
