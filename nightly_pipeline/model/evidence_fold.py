@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from io import BufferedIOBase
 
 from pydantic import ValidationError
 
 from nightly_pipeline.model.evidence_drafts import TestDraft, TextBudget
-from nightly_pipeline.model.evidence_lines import Event, parse_line
+from nightly_pipeline.model.evidence_lines import Event, bounded_lines, parse_line
 from nightly_pipeline.model.evidence_records import (
     CollectError,
     Gpu,
@@ -33,9 +34,11 @@ def fold_events(lines: Iterable[str | bytes]) -> StageEvidence:
     """Fold lines of evidence. Never raises for what is in them; no lines give an empty `StageEvidence`.
 
     Args:
-        lines: as they were written; see `bounded_lines` for an open file.
+        lines: as they were written. A file opened in binary mode is read in bounded memory.
     """
     fold = _Fold()
+    if isinstance(lines, BufferedIOBase):
+        lines = bounded_lines(lines)
     for line in lines:
         # The writer ends a line that it could not write whole with a newline, so empty lines are no damage.
         if line not in ("\n", b"\n"):

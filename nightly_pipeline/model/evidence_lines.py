@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BufferedIOBase
 from typing import IO, Any
 
 LINE_LIMIT = 16 * 1024 * 1024
@@ -91,7 +92,7 @@ class Event:
         return cleaned
 
 
-def bounded_lines(stream: IO[bytes]) -> Iterator[bytes]:
+def bounded_lines(stream: IO[bytes] | BufferedIOBase) -> Iterator[bytes]:
     """The lines of an open file, in memory of bounded size; a line that is too long comes as an empty one."""
     while line := stream.readline(LINE_LIMIT):
         if len(line) < LINE_LIMIT or line.endswith(b"\n"):

@@ -1,0 +1,179 @@
+"""JUnit files of any origin: read when they can be, refused in plain words when not."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nightly_pipeline.errors import RecordError
+from nightly_pipeline.model.evidence import TestOutcome
+from nightly_pipeline.tools import junit_reader
+from nightly_pipeline.tools.junit import read_junit
+
+PYTEST = """<?xml version="1.0" encoding="utf-8"?><testsuites name="pytest tests"><testsuite name="pytest"
+errors="1" failures="1" skipped="1" tests="4" time="0.1" timestamp="2026-11-20T08:00:00+00:00" hostname="h">
+<properties><property name="engine" value="mock"/></properties>
+<testcase classname="tests.test_a.TestIt" name="test_ok[1]" file="tests/test_a.py" line="3"
+time="0.001"/>
+<testcase classname="tests.test_a" name="test_bad" time="0.001">
+<failure message="assert 1 == 2">def test_bad</failure>
+<system-out>noise</system-out></testcase>
+<testcase classname="tests.test_a" name="test_err" time="0.1">
+<error message="failed on setup">E</error></testcase>
+<testcase classname="tests.test_a" name="test_skip" time="0">
+<skipped type="pytest.skip" message="no GPU"/></testcase>
+</testsuite></testsuites>"""
+SUREFIRE = """<testsuite name="suite" tests="1"><testcase classname="C" name="flaky" time="1,234.5">
+<flakyFailure message="first" type="E"><stackTrace>s</stackTrace><system-out>o</system-out></flakyFailure>
+</testcase></testsuite>"""
+GOOGLETEST = """<testsuites><testsuite name="Outer"><testsuite name="Inner"><testcase name="T" status="notrun"
+classname="C"/><testcase name="U" status="run" time="x" classname="C"><failure>only text
+second line</failure><failure message="second"/></testcase></testsuite></testsuite></testsuites>"""
+FAILED_TWICE = """<testsuite name="s"><testcase name="t" classname="c"><error message="tear-down">late</error>
+<failure message="the test">first</failure><skipped/></testcase></testsuite>"""
+BOMB = """<!DOCTYPE lolz [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>
+<testsuite name="&b;"/>"""
+OUTSIDER = """<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><testsuite name="&e;"/>"""
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    file = path / "junit.xml"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return file
+
+
+def test_pytests_own(tmp_path: Path):
+    report = read_junit(write(tmp_path, PYTEST))
+
+    assert [(case.node_id, case.outcome, case.message, case.detail) for case in report.cases] == [
+        ("tests/test_a.py::TestIt::test_ok[1]", TestOutcome.PASSED, None, None),
+        ("tests.test_a::test_bad", TestOutcome.FAILED, "assert 1 == 2", "def test_bad"),
+        ("tests.test_a::test_err", TestOutcome.ERROR, "failed on setup", "E"),
+        ("tests.test_a::test_skip", TestOutcome.SKIPPED, "no GPU", None),
+    ]
+    assert dict(report.properties) == {"engine": "mock"}
+
+
+def test_surefires_reruns_and_its_thousands(tmp_path: Path):
+    [case] = read_junit(write(tmp_path, SUREFIRE)).cases
+
+    assert (case.outcome, case.repeats, case.duration_s, case.suite) == (
+        TestOutcome.PASSED,
+        1,
+        1234.5,
+        "suite",
+    )
+
+
+def test_googletests_nesting_and_its_tests_that_did_not_run(tmp_path: Path):
+    first, second = read_junit(write(tmp_path, GOOGLETEST)).cases
+
+    assert (first.outcome, first.suite) == (TestOutcome.NOT_RUN, "Inner")
+    assert (second.outcome, second.message, second.duration_s) == (TestOutcome.FAILED, "only text", 0.0)
+
+
+def test_of_several_results_the_worst_counts_and_has_the_word(tmp_path: Path):
+    [case] = read_junit(write(tmp_path, FAILED_TWICE)).cases
+
+    assert (case.outcome, case.message, case.detail) == (TestOutcome.FAILED, "the test", "first")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_encodings(tmp_path: Path, encoding: str):
+    declared = "utf-8" if encoding == "utf-8-sig" else encoding
+    text = f'<?xml version="1.0" encoding="{declared}"?><testsuite name="é"><testcase name="ü"/></testsuite>'
+
+    [case] = read_junit(write(tmp_path, text.encode(encoding))).cases
+
+    assert (case.suite, case.name) == ("é", "ü")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is empty"),
+        (b"   ", "cut off or not XML"),
+        (b"\x00" * 100, "cut off or not XML"),
+        (b"plain text", "cut off or not XML"),
+        (PYTEST[:-20], "cut off or not XML"),
+        (PYTEST[:300], "cut off or not XML"),
+        (b"<testsuite name='\xff'/>", "cut off or not XML"),
+        (b'<?xml version="1.0" encoding="nonsense"?><testsuite/>', "cut off or not XML"),
+        ("<html><body/></html>", "is not JUnit: it begins with <html>"),
+        ("<testcase name='alone'/>", "is not JUnit"),
+        (BOMB, "has a document type"),
+        (OUTSIDER, "has a document type"),
+        ("<testsuite>" * 200, "nested too deeply"),
+        ("<testsuite><testcase name='a'><testcase name='b'/></testcase></testsuite>", "within a test case"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_what_cannot_be_read_is_refused_in_plain_words(tmp_path: Path, content: str | bytes, says: str):
+    path = write(tmp_path, content)
+
+    with pytest.raises(RecordError) as caught:
+        read_junit(path)
+
+    assert str(path) in caught.value.message
+    assert says in caught.value.message
+
+
+def test_a_file_that_is_not_there_or_is_a_folder(tmp_path: Path):
+    for path in (tmp_path / "absent.xml", tmp_path):
+        with pytest.raises(RecordError, match="cannot be read"):
+            read_junit(path)
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(junit_reader, "BYTES_LIMIT", 1000)
+
+    with pytest.raises(RecordError, match="larger than 1000 bytes"):
+        read_junit(write(tmp_path, f"<testsuite><!--{'x' * 2000}--></testsuite>"))
+
+
+def test_too_many_test_cases_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(junit_reader, "CASES_LIMIT", 3)
+
+    with pytest.raises(RecordError, match="more than 3 test cases"):
+        read_junit(write(tmp_path, f"<testsuite>{'<testcase/>' * 4}</testsuite>"))
+
+
+def test_a_file_of_200_megabytes_is_read_in_little_memory(tmp_path: Path):
+    path = tmp_path / "large.xml"
+    text = "x" * 1_000_000
+    with path.open("w", encoding="utf-8") as file:
+        file.write("<testsuite name='large'>")
+        for number in range(200):
+            file.write(f"<testcase name='t{number}'><failure>{text}</failure></testcase>")
+        file.write("</testsuite>")
+
+    tracemalloc.start()
+    try:
+        cases = read_junit(path).cases
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert [case.outcome for case in cases] == [TestOutcome.FAILED] * 200
+    assert {len(case.detail or "") for case in cases} == {junit_reader.TEXT_LIMIT}
+    assert peak < 40_000_000
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_at_all_raise_anything_else(tmp_path_factory: pytest.TempPathFactory, content: bytes):
+    path = write(tmp_path_factory.mktemp("any"), b"<testsuite>" + content)
+
+    with pytest.raises(RecordError):
+        read_junit(path)
+
+
+@given(st.integers(0, len(PYTEST) - 1))
+def test_a_file_cut_off_anywhere_is_refused(tmp_path_factory: pytest.TempPathFactory, kept: int):
+    with pytest.raises(RecordError):
+        read_junit(write(tmp_path_factory.mktemp("cut"), PYTEST[:kept]))
