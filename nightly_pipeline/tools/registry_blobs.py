@@ -99,9 +99,12 @@ def _start(client: RegistryClient, blob: Descriptor, mount_from: str | None) -> 
 
 def _upload(client: RegistryClient, blob: Descriptor, address: str, open_blob: OpenBlob) -> None:
     headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
-    content = b"" if blob.size == 0 else _exactly(blob, open_blob(blob.digest))
     what = f"blob {client.endpoint.repository}@{blob.digest} could not be uploaded"
     scopes = (client.scope("pull,push"),)
+
+    def content() -> Iterator[bytes]:
+        return _exactly(blob, open_blob(blob.digest))
+
     with client.stream(Call("PUT", address, what, {_CREATED}, scopes, headers, content)) as response:
         answered = response.headers.get("Docker-Content-Digest", blob.digest)
     if answered != blob.digest:

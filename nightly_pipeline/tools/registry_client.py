@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +82,7 @@ class Call:
         expect: the status codes that are answers; all others are errors.
         scopes: what the token must allow; reading when empty.
         headers: to send along.
-        content: to send; chunks can be sent only once.
+        content: to send; chunks are opened anew each time they are sent.
     """
 
     method: str
@@ -91,12 +91,7 @@ class Call:
     expect: Collection[int]
     scopes: Scopes = ()
     headers: Mapping[str, str] = field(default_factory=dict)
-    content: bytes | Iterable[bytes] | None = None
-
-    @property
-    def is_repeatable(self) -> bool:
-        """Whether the content can be sent again."""
-        return self.content is None or isinstance(self.content, bytes)
+    content: bytes | Callable[[], Iterable[bytes]] | None = None
 
 
 class RegistryClient:
@@ -141,7 +136,7 @@ class RegistryClient:
         """Send a request once; the answer's body is still to be read."""
         asked = self._asked(call.what)
         with _interruptions(asked):
-            response = self._send(call, call.scopes or (self.scope("pull"),), asked)
+            response = self._send(call, call.scopes or (self.scope("pull"),))
             try:
                 if response.status_code not in call.expect:
                     response.read()
@@ -157,7 +152,7 @@ class RegistryClient:
     def _asked(self, what: str) -> Asked:
         return Asked(self.endpoint.role, self.endpoint.host, what)
 
-    def _send(self, call: Call, scopes: Scopes, asked: Asked) -> httpx.Response:
+    def _send(self, call: Call, scopes: Scopes) -> httpx.Response:
         if urlsplit(self.endpoint.address(call.path)).netloc != self.endpoint.host:
             return self._transmit(call, None)  # a signed address elsewhere: our login is not for it
         header = self._authorizer.header(scopes)
@@ -169,14 +164,13 @@ class RegistryClient:
         if renewed is None:
             return response
         response.close()
-        if not call.is_repeatable:
-            raise RegistryUnavailable(f"{asked}: the login had to be renewed halfway", retry_after_s=0.0)
         return self._transmit(call, renewed)
 
     def _transmit(self, call: Call, authorization: str | None) -> httpx.Response:
         headers = {**call.headers, **({"Authorization": authorization} if authorization else {})}
         address = self.endpoint.address(call.path)
-        request = self._http.build_request(call.method, address, headers=headers, content=call.content)
+        content = call.content() if callable(call.content) else call.content
+        request = self._http.build_request(call.method, address, headers=headers, content=content)
         return self._http.send(request, stream=True, follow_redirects=call.method in {"GET", "HEAD"})
 
     def _fetch_token(
