@@ -44,9 +44,9 @@ class PublishTools:
         return self.registries[self.primary]
 
 
-def publish_image(
+def publish_image(  # noqa: PLR0913 - which night, which run
     planned: PlannedPublication,
-    image: ImageOutcome,
+    image: ImageOutcome | None,
     tools: PublishTools,
     log: LineSink,
     *,
@@ -55,16 +55,20 @@ def publish_image(
 ) -> PublicationOutcome:
     """Bring a runtime image to every registry it belongs in, with its run's tag and the moving one.
 
-    A registry that refuses or cannot be asked does not keep the others from being served; the outcome says which.
+    A registry that refuses or cannot be asked does not keep the others from being served; the outcome says
+    which. Without an image it is `blocked`.
     """
-    digest = image.digest or ""
+    digest = (image and image.digest) or ""
     tags = (run_tag(planned.framework, planned.arch, run_id), planned.moving_tag)
 
     def bring(target: Registry) -> int:
         return 0 if target.role == tools.primary else target.copy_from(tools.source(), digest)
 
     started, clock = datetime.now(UTC), monotonic()
-    copies = _serve(planned.registries, tools, bring, tags, digest, log)
+    targets = _targets(planned.registries, tools)
+    verdict = (
+        _verdict([_serve(target, bring, tags, digest, log) for target in targets]) if digest else _blocked()
+    )
     return _written(
         tools,
         PublicationOutcome(
@@ -73,15 +77,15 @@ def publish_image(
             framework=planned.framework,
             arch=planned.arch,
             platforms=(planned.platform,),
-            digest=digest,
+            digest=digest or None,
             started_at=started,
             duration_s=round(monotonic() - clock, 3),
-            **_verdict(copies),
+            **verdict,
         ),
     )
 
 
-def publish_index(
+def publish_index(  # noqa: PLR0913 - which night, which run
     planned: PlannedIndex,
     images: Sequence[PublicationOutcome],
     tools: PublishTools,
@@ -95,15 +99,19 @@ def publish_index(
     Refused (`failed`) when a platform is missing.
     """
     tags = (index_run_tag(planned.framework, run_id), planned.moving_tag)
+    content = b""
+
+    def store(target: Registry) -> int:
+        target.put_index(tags[:1], content, INDEX_TYPE)
+        return len(content)
+
     started, clock = datetime.now(UTC), monotonic()
     digest = None
     try:
         content = _joined(planned, images, tools, date)
         digest = digest_of_bytes(content)
-        copies = _serve(
-            planned.registries, tools, lambda target: _store(target, content, tags[0]), tags, digest, log
-        )
-        verdict = _verdict(copies)
+        targets = _targets(planned.registries, tools)
+        verdict = _verdict([_serve(target, store, tags, digest, log) for target in targets])
     except NightlyError as error:
         verdict = {"status": _status_of(error), "message": str(error)}
     return _written(
@@ -120,11 +128,6 @@ def publish_index(
             **verdict,
         ),
     )
-
-
-def _store(target: Registry, content: bytes, tag: str) -> int:
-    target.put_index((tag,), content, INDEX_TYPE)
-    return len(content)
 
 
 def _joined(
@@ -145,8 +148,7 @@ def _index_of(image: PublicationOutcome, registry: Registry) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(content)
     if is_index(document):
         return document
-    platform = image.platforms[0].split("/")
-    entry = {"os": platform[0], "architecture": platform[1]}
+    entry = dict(zip(("os", "architecture", "variant"), image.platforms[0].split("/"), strict=False))
     return {
         "manifests": [
             {"mediaType": media_type, "digest": digest, "size": len(content), "platform": entry},
@@ -154,18 +156,11 @@ def _index_of(image: PublicationOutcome, registry: Registry) -> dict[str, Any]:
     }
 
 
+def _targets(roles: Sequence[str], tools: PublishTools) -> list[Registry]:
+    return [tools.registries[role] for role in roles]
+
+
 def _serve(
-    roles: Sequence[str],
-    tools: PublishTools,
-    bring: Bring,
-    tags: Sequence[str],
-    digest: str,
-    log: LineSink,
-) -> list[tuple[PublishedCopy, NightlyError | None]]:
-    return [_serve_one(tools.registries[role], bring, tags, digest, log) for role in roles]
-
-
-def _serve_one(
     target: Registry, bring: Bring, tags: Sequence[str], digest: str, log: LineSink
 ) -> tuple[PublishedCopy, NightlyError | None]:
     copy = PublishedCopy(
@@ -175,7 +170,7 @@ def _serve_one(
         uploaded = bring(target)
         for tag in tags:
             target.put_tag(tag, digest)
-        _verify(target, tags, digest)
+            _verify(target, tag, digest)
     except NightlyError as error:
         log(f"{target.role}: {error}")
         return copy.model_copy(update={"message": str(error)}), error
@@ -183,15 +178,21 @@ def _serve_one(
     return copy.model_copy(update={"digest": digest, "uploaded_bytes": uploaded}), None
 
 
-def _verify(target: Registry, tags: Sequence[str], digest: str) -> None:
-    """Ask the registry itself: every tag must answer with the digest that was published."""
-    for tag in tags:
-        answered = target.digest_of(tag)
-        if answered != digest:
-            raise RegistryConflict(f"{target.reference(tag)} answers {answered}, but {digest} was published")
+def _verify(target: Registry, tag: str, digest: str) -> None:
+    """Ask the registry itself: a tag must answer with the digest that was published before the next moves."""
+    answered = target.digest_of(tag)
+    if answered != digest:
+        raise RegistryConflict(f"{target.reference(tag)} answers {answered}, but {digest} was published")
+
+
+def _blocked() -> dict[str, Any]:
+    message = "there is no good runtime image of this night to publish"
+    return {"status": PublicationStatus.BLOCKED, "message": message}
 
 
 def _verdict(copies: Sequence[tuple[PublishedCopy, NightlyError | None]]) -> dict[str, Any]:
+    if not copies:
+        return {"status": PublicationStatus.FAILED, "message": "no registry of the profile takes this image"}
     errors = [error for _, error in copies if error is not None]
     # What was refused outweighs what could not be asked: only the second may pass by itself.
     statuses = {_status_of(error) for error in errors}

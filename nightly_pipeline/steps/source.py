@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
 
 from nightly_pipeline.errors import RecordError
@@ -22,9 +22,9 @@ class NightRun:
         rerun_of: the run whose commit is repeated.
     """
 
-    date: date
+    date: dt.date
     run_id: str
-    today: date
+    today: dt.date
     revision: str | None = None
     rerun_of: str | None = None
 
@@ -35,15 +35,15 @@ class NightRun:
 
     @property
     def image_runs(self) -> tuple[str, ...]:
-        """Runs whose images this one prefers to others of the night: its own, then those of the run it repeats."""
+        """Runs whose images this one prefers: its own, then those of the run it repeats."""
         return (self.run_id, self.rerun_of) if self.rerun_of else (self.run_id,)
 
 
 def revision_of(run: NightRun, *, repository: SourceRepository, ref: str, records: NightRecords) -> Revision:
     """The commit this run is built from, written down the first time it is asked for.
 
-    A commit asked for by name comes first, then the commit of the run that is repeated, then the head of `ref`: now for the
-    current night, at 08:00 UTC of its date for a past one.
+    A commit asked for by name comes first, then the commit of the run that is repeated, then the head of
+    `ref`: now for the current night, at 08:00 UTC of its date for a past one.
 
     Raises:
         SourceError: the repository or the commit cannot be had.
@@ -63,12 +63,12 @@ def _decide(run: NightRun, repository: SourceRepository, ref: str, records: Nigh
     if run.rerun_of is not None:
         repeated = records.revision(run.partition, run.rerun_of)
         if repeated is None:
-            raise RecordError(f"run {run.rerun_of} left no commit on record, so it cannot be repeated on the same one")
+            raise RecordError(f"run {run.rerun_of} left no commit on record, so it cannot be repeated on it")
         return repeated
     return repository.resolve(ref, at=_instant(run))
 
 
-def _instant(run: NightRun) -> datetime | None:
+def _instant(run: NightRun) -> dt.datetime | None:
     return source_instant(run.date, today=run.today)
 
 

@@ -1,25 +1,33 @@
 """Running one test stage in its image, and saying what became of it.
 
-The image brings its tests; the evidence plugin is put in beside them. What comes back is untrusted text.
+The image brings its tests; the evidence plugin is put in beside them. What comes back is untrusted text, and
+may hold the secrets that were passed in: these are masked before anything is shown or kept.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from pydantic import SecretStr
 
 from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.evidence_plugin import EVIDENCE_FILE_VARIABLE, PLUGIN_MODULE, plugin_source
-from nightly_pipeline.model.evidence import StageEvidence, failures_of, fold_events, stage_status
-from nightly_pipeline.model.outcomes import EngineFacts, ImageOutcome, StageOutcome, StageStatus
+from nightly_pipeline.model.evidence import (
+    StageEvidence,
+    bounded_lines,
+    failures_of,
+    fold_events,
+    stage_status,
+)
+from nightly_pipeline.model.masking import masked
+from nightly_pipeline.model.outcomes import ImageOutcome, StageOutcome, StageStatus
 from nightly_pipeline.model.plan import PlannedStage
 from nightly_pipeline.model.requests import ContainerResult, ContainerSpec
 from nightly_pipeline.steps.build import Logins
@@ -42,7 +50,7 @@ WriteJUnit = Callable[[StageEvidence, Path, str, Mapping[str, str]], None]
 
 @dataclass(frozen=True)
 class StageTools:
-    """What a stage works with. `environment` holds the values of the variables a stage may pass on, secrets."""
+    """What a stage works with. `environment` holds the variables a stage may pass on: secrets."""
 
     containers: ContainerRunner
     registry: Registry
@@ -68,16 +76,20 @@ class StageRun:
 def run_stage(run: StageRun, tools: StageTools, log: LineSink) -> StageOutcome:
     """Run or collect the stage's tests; write evidence, JUnit, log and outcome down; return the outcome.
 
-    Tests that fail are an outcome, not an exception. Only what interrupts this process passes through, after the outcome
-    `cancelled` was written.
+    Tests that fail are an outcome, not an exception. What interrupts this process passes through, after the
+    outcome `cancelled` was written; so does a defect of ours, after `infra_error` was.
     """
     started, clock = datetime.now(UTC), monotonic()
     fields: dict[str, Any] = {"status": StageStatus.CANCELLED, "message": "interrupted"}
     try:
-        fields = _blocked() if run.image is None else _test(run, run.image, tools, log)
+        fields = _test(run, run.image, tools, log) if run.image and run.image.digest else _blocked()
     except NightlyError as error:
         fields = {"status": StageStatus.INFRA_ERROR, "message": str(error)}
+    except Exception as error:
+        fields = {"status": StageStatus.INFRA_ERROR, "message": f"{type(error).__name__}: {error}"}
+        raise
     finally:
+        fields["message"] = masked(fields["message"] or "", _secrets(run.planned, tools).values()) or None
         outcome = _outcome(run, fields, started=started, duration_s=monotonic() - clock)
         outcome = outcome.model_copy(update={"artifacts": _keep(run, tools)})
         tools.records.write_outcome(outcome)
@@ -85,7 +97,7 @@ def run_stage(run: StageRun, tools: StageTools, log: LineSink) -> StageOutcome:
 
 
 def container_spec(run: StageRun, tools: StageTools, config: Mapping[str, Any]) -> ContainerSpec:
-    """The container as a value. `config` is the image's own configuration (its labels and its environment)."""
+    """The container as a value. `config` is the image's own configuration: its labels and its environment."""
     planned, image = run.planned, run.image
     return ContainerSpec(
         image=tools.registry.reference((image and image.digest) or ""),
@@ -116,10 +128,9 @@ def _pytest_arguments(planned: PlannedStage) -> tuple[str, ...]:
 def _environment(planned: PlannedStage, tools: StageTools, config: Mapping[str, Any]) -> dict[str, str]:
     settings = config.get("config") or {}
     own = dict(item.split("=", 1) for item in settings.get("Env") or () if "=" in item)
-    passed = {name: tools.environment[name] for name in planned.pass_environment if name in tools.environment}
     return {
         **planned.environment,
-        **{name: secret.get_secret_value() for name, secret in passed.items()},
+        **_secrets(planned, tools),
         EVIDENCE_FILE_VARIABLE: f"{RESULTS_FOLDER}/{EVIDENCE_FILE}",
         LABELS_VARIABLE: json.dumps(settings.get("Labels") or {}, sort_keys=True),
         # The image's own search path stays; the plugin's folder comes before it.
@@ -128,14 +139,29 @@ def _environment(planned: PlannedStage, tools: StageTools, config: Mapping[str, 
     }
 
 
+def _secrets(planned: PlannedStage, tools: StageTools) -> dict[str, str]:
+    """The variables this stage passes on, as far as they have a value."""
+    return {
+        name: tools.environment[name].get_secret_value()
+        for name in planned.pass_environment
+        if name in tools.environment
+    }
+
+
 def _test(run: StageRun, image: ImageOutcome, tools: StageTools, log: LineSink) -> dict[str, Any]:
     config = tools.registry.config_of(image.digest or "")
+    secrets = tuple(_secrets(run.planned, tools).values())
     with KeptLog(log, tools.workspace / LOG_FILE) as kept, tools.logins.docker_config() as docker_config:
         spec = replace(container_spec(run, tools, config), docker_config=docker_config)
-        result = tools.containers.run(spec, workspace=tools.workspace / "results", log=kept)
-    evidence = _evidence(result)
+        result = tools.containers.run(
+            spec, workspace=tools.workspace / "results", log=lambda line: kept(masked(line, secrets))
+        )
+    evidence = _evidence(result, tools.workspace / EVIDENCE_FILE, secrets)
     status, message = stage_status(evidence, mode=run.planned.mode, container=result)
-    _export(run, tools, evidence, image)
+    try:
+        _export(run, tools, evidence, image)
+    except (NightlyError, OSError) as error:  # the verdict stands on the evidence, not on its export
+        log(f"{JUNIT_FILE} could not be written: {error}")
     return {
         "status": status,
         "message": message,
@@ -145,12 +171,21 @@ def _test(run: StageRun, image: ImageOutcome, tools: StageTools, log: LineSink) 
     }
 
 
-def _evidence(result: ContainerResult) -> StageEvidence:
+def _evidence(result: ContainerResult, copy: Path, secrets: Iterable[str]) -> StageEvidence:
+    """Fold what the plugin wrote, and keep a copy of it without the secrets."""
     path = result.collected and result.collected / EVIDENCE_FILE
-    if not path or not path.is_file():
+    if not path or path.is_symlink() or not path.is_file():
         return fold_events(())
-    with path.open("rb") as lines:
-        return fold_events(lines)
+    with path.open("rb") as source, copy.open("wb") as kept:
+        return fold_events(_masked_lines(source, kept, tuple(secrets)))
+
+
+def _masked_lines(source: IO[bytes], copy: IO[bytes], secrets: Iterable[str]) -> Iterator[bytes]:
+    for line in bounded_lines(source):
+        text = masked(line.decode("utf-8", "surrogateescape"), secrets)
+        hidden = text.encode("utf-8", "surrogateescape")
+        copy.write(hidden)
+        yield hidden
 
 
 def _export(run: StageRun, tools: StageTools, evidence: StageEvidence, image: ImageOutcome) -> None:
@@ -167,9 +202,12 @@ def _export(run: StageRun, tools: StageTools, evidence: StageEvidence, image: Im
 
 
 def _keep(run: StageRun, tools: StageTools) -> dict[str, str]:
-    """Keep whatever there is: after a failure on the way, that is the part that says why."""
+    """Keep whatever there is: after a failure on the way, that is the part that says why.
+
+    What cannot be kept is left out; the outcome matters more.
+    """
     files: dict[Literal["evidence", "junit", "log", "node_ids"], Path] = {
-        "evidence": tools.workspace / "results" / EVIDENCE_FILE,
+        "evidence": tools.workspace / EVIDENCE_FILE,
         "junit": tools.workspace / JUNIT_FILE,
         "log": tools.workspace / LOG_FILE,
         "node_ids": tools.workspace / NODE_IDS_FILE,
@@ -177,7 +215,7 @@ def _keep(run: StageRun, tools: StageTools) -> dict[str, str]:
     kept: dict[str, str] = {}
     for name, path in files.items():
         if path.is_file():
-            with suppress(OSError):
+            with suppress(NightlyError, OSError):
                 kept[name] = tools.records.keep_file(run.date, run.run_id, run.planned.key, path)
     return kept
 
@@ -186,9 +224,10 @@ def _blocked() -> dict[str, Any]:
     return {"status": StageStatus.BLOCKED, "message": "there is no good runtime image of this night to test"}
 
 
-def _outcome(run: StageRun, fields: Mapping[str, Any], *, started: datetime, duration_s: float) -> StageOutcome:
+def _outcome(
+    run: StageRun, fields: Mapping[str, Any], *, started: datetime, duration_s: float
+) -> StageOutcome:
     planned, image = run.planned, run.image
-    engine = image.engine if image else None
     return StageOutcome(
         **{
             "date": run.date,
@@ -201,7 +240,7 @@ def _outcome(run: StageRun, fields: Mapping[str, Any], *, started: datetime, dur
             "started_at": started,
             "duration_s": round(duration_s, 3),
             "image_digest": image.digest if image else None,
-            "engine": EngineFacts.model_validate(engine) if engine else None,
+            "engine": image.engine if image else None,
             **fields,
         }
     )
