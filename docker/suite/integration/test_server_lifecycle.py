@@ -6,8 +6,8 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -51,15 +51,14 @@ def test_sigterm_ends_it_in_time_and_leaves_nothing(start_server):
 @pytest.mark.engine_mock
 def test_sigterm_lets_answers_in_flight_finish(start_server, client_of):
     server = start_server("--token-delay-ms", "20")
-    answers = []
-    thread = threading.Thread(
-        target=lambda: answers.append(client_of(server).stream_chat("a long one", max_tokens=24))
-    )
-    thread.start()
-    time.sleep(0.15)
-    assert server.stop() == 0
-    thread.join(10)
-    assert [answer.done for answer in answers] == [True]
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(client_of(server).stream_chat, "a long one", max_tokens=24)
+        deadline = time.monotonic() + server.deadlines.request
+        while "POST /v1/chat/completions" not in server.whole_log():
+            assert time.monotonic() < deadline, "the request never reached the server"
+            time.sleep(0.01)
+        assert server.stop() == 0
+        assert answer.result(server.deadlines.request).done
 
 
 @pytest.mark.engine_mock

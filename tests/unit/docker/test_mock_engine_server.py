@@ -140,15 +140,24 @@ def test_many_clients_get_their_own_answers(client):
         )
 
 
+def until_running(client):
+    """Wait until the server has begun to answer a request."""
+    end = time.monotonic() + 5
+    while total(client.get("/metrics").body.decode(), "vllm:num_requests_running") == 0:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def test_its_end_lets_a_stream_finish_and_refuses_the_next(serving):
     server = serving(token_delay=0.01)
     client = Client(server.port, "tiny", timeout=5)
     with ThreadPoolExecutor(2) as pool, client.connect() as kept:
         client.send(kept, "GET", "/health")
         stream = pool.submit(client.stream_chat, "hi", max_tokens=24)
-        time.sleep(0.1)
+        until_running(client)
         finished = pool.submit(server.drain)
-        time.sleep(0.05)
+        while not server.draining:
+            time.sleep(0.01)
         assert client.send(kept, "GET", "/health").status == 503
         assert finished.result(5) is True
         assert stream.result(5).done
@@ -159,7 +168,7 @@ def test_a_stream_that_takes_too_long_is_cut(serving):
     client = Client(server.port, "tiny", timeout=5)
     with ThreadPoolExecutor(1) as pool:
         pool.submit(client.stream_chat, "hi", max_tokens=8)
-        time.sleep(0.1)
+        until_running(client)
         assert server.drain() is False
 
 
