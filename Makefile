@@ -67,7 +67,7 @@ LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-
 	--python-version 3.11 --custom-compile-command "make lock"
 
 lock: ## Make the lock files anew from pyproject.toml, keeping versions that still fit
-	@$(SETUP) --dev python
+	@test -x $(UV) || $(SETUP) --dev python
 	$(LOCK) $(ARGS) pyproject.toml --output-file requirements.lock
 	$(LOCK) $(ARGS) --group dev pyproject.toml --constraints requirements.lock --output-file requirements-dev.lock
 	echo uv | $(LOCK) $(ARGS) - --output-file docker/setup/uv.lock

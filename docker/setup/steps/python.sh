@@ -18,7 +18,7 @@ missing_python_packages() {
 require_locks() {
   local lock
   while IFS= read -r lock; do
-    [ -s "$lock" ] || cannot python "$(basename "$lock") is missing" 'Take it from the repository, or make it anew: make lock'
+    [ -s "$lock" ] || cannot python "$(basename "$lock") is missing" "Take it from the repository: git checkout -- $(basename "$lock")"
   done < <(wanted_locks "$DEV")
 }
 
