@@ -51,7 +51,7 @@ class Lines:
             self._hand_on(self._decoder.decode(b"", final=True), self._sink)
             if self._pending:
                 pending, self._pending = self._pending, ""
-                self._sink(pending)
+                self._sink(pending.removesuffix("\r"))
 
     @property
     def text(self) -> str:
