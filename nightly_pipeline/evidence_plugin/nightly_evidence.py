@@ -30,6 +30,7 @@ import pytest
 SCHEMA = 1
 VARIABLE = "NIGHTLY_EVIDENCE_FILE"
 IMAGE_FACTS = Path("/etc/nightly/image.json")
+DEVICES, DRIVER = Path("/dev"), Path("/proc/driver/nvidia/gpus")
 CHUNK = 500  # collected tests a line
 NODE_ID_LIMIT = 2000
 TEXT_LIMIT = 32 * 1024  # characters of a traceback or of captured output
@@ -471,11 +472,11 @@ def _plugins(config: Any) -> dict[str, str]:
 def _gpus() -> list[dict[str, str]]:
     """The NVIDIA devices this process can see and what the driver says of them; no program that may hang."""
     told = {}
-    for path in Path("/proc/driver/nvidia/gpus").glob("*/information"):
+    for path in DRIVER.glob("*/information"):
         facts = dict(re.findall(r"^([^:\n]+):[ \t]*(.*?)[ \t]*$", _read(path), re.MULTILINE))
         told[facts.get("Device Minor", "")] = facts
     gpus = []
-    for device in sorted(Path("/dev").glob("nvidia[0-9]*")):
+    for device in sorted(DEVICES.glob("nvidia[0-9]*")):
         facts = told.get(device.name[len("nvidia") :], {})
         gpus.append(
             {"device": str(device), "name": facts.get("Model", ""), "uuid": facts.get("GPU UUID", "")}

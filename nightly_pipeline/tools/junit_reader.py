@@ -139,7 +139,7 @@ class _Reader:
     def _refuse(self, why: str) -> NoReturn:
         raise RecordError(
             f"the JUnit file {self.path} {why}",
-            next_step="Look at the run that wrote it: a file like this is left behind by one that was killed.",
+            next_step="Look at the run that wrote it; one that was killed leaves such a file behind.",
         )
 
     def _document_type(self, *_: object) -> None:
