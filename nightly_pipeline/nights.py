@@ -25,8 +25,9 @@ from nightly_pipeline.assets.naming import JOB_NAME, RUN_DATE_TAG, SUMMARY_JOB_N
 from nightly_pipeline.assets.night_run import run_facts
 from nightly_pipeline.assets.summary import links_of, night_report
 from nightly_pipeline.assets.upkeep import prepare_night
-from nightly_pipeline.assets.workplace import open_records
+from nightly_pipeline.assets.workplace import open_records, open_source
 from nightly_pipeline.errors import EnvironmentNotReady, RecordError, UsageError
+from nightly_pipeline.model.dates import source_instant
 from nightly_pipeline.model.markdown import report_markdown
 from nightly_pipeline.model.outcomes import NightStatus
 from nightly_pipeline.model.plan import Key, Plan
@@ -58,8 +59,10 @@ def run_night(settings: Settings, request: NightRequest) -> int:
 
     Raises:
         EnvironmentNotReady: Docker or the primary registry is not there; nothing was started.
+        SourceError: there is no such commit, or none at the night's time; nothing was started.
     """
     essentials(settings)
+    _check_source(settings, request)
     instance = open_instance(settings)
     close_dead_runs(instance)
     prepare_night(instance, settings)
@@ -147,6 +150,15 @@ def prune_artifacts(settings: Settings, *, days: int | None, delete: bool) -> It
         count = store.delete(night.isoformat()) if delete else len(store.keys(night.isoformat()))
         yield f"{night}: {count} artifacts {'deleted' if delete else 'would go'}"
     yield f"{len(gone)} nights older than {kept} days" + ("" if delete or not gone else "; delete them with --yes")
+
+
+def _check_source(settings: Settings, request: NightRequest) -> None:
+    """Resolve the commit once before anything starts, so that a wrong one is an error here and no run full of blanks."""
+    if request.rerun_of is None:
+        night, today = date.fromisoformat(request.date), datetime.now(UTC).date()
+        ref = request.revision or settings.source.ref
+        instant = None if request.revision else source_instant(night, today=today)
+        open_source(settings).resolve(ref, at=instant)
 
 
 def _execute(settings: Settings, instance: dg.DagsterInstance, request: NightRequest, launch: Launch) -> bool:

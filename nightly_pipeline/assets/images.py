@@ -53,6 +53,7 @@ def _image_outcome(
             run_id=night.run_id,
             revision=revision,
             source=workplace.export(revision),
+            bases=workplace.bases(night),
         )
         reused = reuse_image(run, tools) if reuses_good_results(context) else None
         return reused or build_image(run, tools, print_line)

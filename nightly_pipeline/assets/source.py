@@ -26,9 +26,13 @@ def source_revision_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefin
         settings = workplace.settings()
         prepare_night(context.instance, settings, run_id=context.run.run_id)
         try:
-            revision = workplace.revision(night_run(context, settings))
+            night = night_run(context, settings)
+            revision = workplace.revision(night)
             workplace.export(revision)
+            bases = workplace.bases(night)
         except NightlyError as error:
+            records = workplace.records()
+            records.write_source_problem(context.partition_key, context.run.run_id, error.message)
             raise dg.Failure(str(error), allow_retries=False) from error
         return dg.MaterializeResult(
             data_version=dg.DataVersion(revision.label),
@@ -40,6 +44,7 @@ def source_revision_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefin
                 "repository": revision.repository,
                 "ref": revision.ref,
                 "dirty": revision.dirty,
+                "bases": dg.MetadataValue.json(bases),
             },
         )
 

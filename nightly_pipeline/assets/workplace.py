@@ -10,10 +10,13 @@ from pathlib import Path
 import dagster as dg
 from pydantic import PrivateAttr
 
+from nightly_pipeline.assets.output import print_line
 from nightly_pipeline.model.evidence import StageEvidence
 from nightly_pipeline.model.plan import Key
 from nightly_pipeline.model.requests import Revision
+from nightly_pipeline.planning import make_plan
 from nightly_pipeline.settings import Settings, load_settings
+from nightly_pipeline.steps.bases import bases_of, pin_bases
 from nightly_pipeline.steps.build import BuildTools
 from nightly_pipeline.steps.publish import PublishTools
 from nightly_pipeline.steps.ports import Notifier
@@ -27,7 +30,7 @@ from nightly_pipeline.tools.containers import DockerContainerRunner
 from nightly_pipeline.tools.git import GitRepository
 from nightly_pipeline.tools.junit import write_junit
 from nightly_pipeline.tools.slack import NullNotifier, SlackNotifier, WebhookNotifier
-from nightly_pipeline.tools.logins import RegistryLogins, open_registries
+from nightly_pipeline.tools.logins import RegistryLogins, digest_behind, open_registries
 
 
 def open_records(settings: Settings) -> NightRecords:
@@ -84,6 +87,16 @@ class Workplace(dg.ConfigurableResource[None]):
         return revision_of(
             run, repository=open_source(settings), ref=settings.source.ref, records=self.records()
         )
+
+    def bases(self, run: NightRun) -> dict[str, str]:
+        """What the base images of a run are pinned to; looked up and put on record the first time."""
+        records = self.records()
+        known = records.bases(run.partition, run.run_id)
+        if known is None:
+            images = make_plan(self.settings()).images
+            known = pin_bases(bases_of(images), digest_behind, print_line)
+            records.write_bases(run.partition, run.run_id, known)
+        return known
 
     def export(self, revision: Revision) -> Path:
         """The files of a revision, shared by every build of it."""

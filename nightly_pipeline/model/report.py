@@ -8,7 +8,7 @@ why, and it is never a good one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -101,6 +101,7 @@ class Known:
     runs: Sequence[RunFacts]
     outcomes: Mapping[str, Mapping[Key, Outcome]]  # run id -> key -> outcome
     source_revision: str | None
+    source_problems: Mapping[str, str] = field(default_factory=dict)  # run id -> why it had no commit to build
 
 
 def key_of(outcome: Outcome) -> Key:
@@ -169,6 +170,7 @@ def _absent(entry: PlannedEntry, date: str, run: RunFacts, known: Known) -> Outc
     started = entry.key in run.started
     blocked_by = [key for key in entry.depends_on if _is_bad(key, run, known)]
     word, message = _why(run, started=started, blocked_by=blocked_by)
+    message = known.source_problems.get(run.run_id, message)
     base: dict[str, Any] = {
         "date": date,
         "run_id": run.run_id,

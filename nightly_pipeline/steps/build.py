@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -18,6 +18,7 @@ from nightly_pipeline.model.outcomes import EngineFacts, ImageOutcome, ImageStat
 from nightly_pipeline.model.plan import PlannedImage
 from nightly_pipeline.model.requests import BuildRequest, BuildResult, ContainerSpec, Revision
 from nightly_pipeline.model.tags import framework_run_tag, run_tag
+from nightly_pipeline.steps.bases import base_digest, pinned_arguments
 from nightly_pipeline.steps.logs import KeptLog
 from nightly_pipeline.steps.ports import ContainerRunner, ImageBuilder, LineSink, Registry
 from nightly_pipeline.steps.records import NightRecords
@@ -59,13 +60,19 @@ class BuildTools:
 
 @dataclass(frozen=True)
 class ImageRun:
-    """One planned image in one run: what is the same for all of it."""
+    """One planned image in one run: what is the same for all of it.
+
+    Attributes:
+        source: the revision's files on this machine.
+        bases: base image as `image:tag` -> the digest it is pinned to.
+    """
 
     planned: PlannedImage
     date: str
     run_id: str
     revision: Revision
     source: Path
+    bases: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def run_tag(self) -> str:
@@ -140,7 +147,7 @@ def build_request(run: ImageRun, tools: BuildTools, *, created: datetime, docker
         context=run.source / planned.context,
         target=planned.kind,
         platform=planned.platform,
-        build_args=planned.build_args,
+        build_args=pinned_arguments(planned.build_args, run.bases),
         labels={**planned.labels, **_labels(run, created)},
         push_reference=tools.registry.reference(run.run_tag),
         cache_from=_cache_sources(planned, tools),
@@ -161,7 +168,9 @@ def _cache_sources(planned: PlannedImage, tools: BuildTools) -> tuple[str, ...]:
 
 
 def _labels(run: ImageRun, created: datetime) -> dict[str, str]:
+    base = base_digest(run.planned, run.bases)
     return {
+        **({"org.opencontainers.image.base.digest": base} if base else {}),
         "org.opencontainers.image.revision": run.revision.label,
         "org.opencontainers.image.source": run.revision.repository,
         "org.opencontainers.image.created": created.isoformat(timespec="seconds"),
@@ -203,13 +212,29 @@ def check_sanity(run: ImageRun, tools: BuildTools, digest: str, log: LineSink) -
         SanityCheckFailed: it does not start, or says that the image is not what its labels say.
     """
     log(f"sanity check of {tools.registry.reference(digest)}")
+    said: list[str] = []
+
+    def listen(line: str) -> None:
+        said.append(line)
+        log(line)
+
     with tools.logins.docker_config() as docker_config:
         result = tools.containers.run(
-            _sanity_spec(run, tools, digest, docker_config), workspace=tools.workspace / "sanity", log=log
+            _sanity_spec(run, tools, digest, docker_config), workspace=tools.workspace / "sanity", log=listen
         )
     if result.exit_code != 0:
         how = "did not end in time" if result.timed_out else f"ended with exit code {result.exit_code}"
-        raise SanityCheckFailed(f"the sanity check of {run.planned.framework}/{run.planned.arch} {how}")
+        cell = f"{run.planned.framework}/{run.planned.arch}"
+        raise SanityCheckFailed(f"the sanity check of {cell} {how}: {_complaint(said)}")
+
+
+def _complaint(said: Sequence[str]) -> str:
+    """What a sanity check that ended badly found: its failed checks, or its last line when it said nothing we can read."""
+    try:
+        checks = json.loads("\n".join(said))["checks"]
+        return "; ".join(f"{check['name']}: {check['detail']}" for check in checks if not check["ok"])
+    except (ValueError, KeyError, TypeError):
+        return said[-1] if said else "it said nothing"
 
 
 def _sanity_spec(run: ImageRun, tools: BuildTools, digest: str, docker_config: Path | None) -> ContainerSpec:

@@ -5,7 +5,7 @@ Keys are `{date}/{run_id}/{framework}/{arch}/{image or stage}/...`; an index's f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +27,10 @@ from nightly_pipeline.steps.ports import ArtifactStore
 
 OUTCOME_FILE = "outcome.json"
 SOURCE_FILE = "source.json"
+SOURCE_PROBLEM_FILE = "source_problem.txt"
+BASES_FILE = "bases.json"
 _REVISION = TypeAdapter(Revision)
+_BASES = TypeAdapter(dict[str, str])
 _KINDS: dict[str, type[ImageOutcome | StageOutcome | PublicationOutcome]] = {
     "image": ImageOutcome,
     "stage": StageOutcome,
@@ -108,6 +111,27 @@ class NightRecords:
             return _REVISION.validate_json(content)
         except ValidationError as error:
             raise RecordError(f"the revision on record for run {run_id} cannot be read: {error}") from None
+
+    def write_bases(self, date: str, run_id: str, pinned: Mapping[str, str]) -> None:
+        """Write down which digests the base images of a run are pinned to."""
+        self.store.write(f"{date}/{run_id}/{BASES_FILE}", _BASES.dump_json(dict(pinned), indent=2))
+
+    def bases(self, date: str, run_id: str) -> dict[str, str] | None:
+        """The digests a run's base images are pinned to, by reference; None when none are on record."""
+        content = self.store.read(f"{date}/{run_id}/{BASES_FILE}")
+        try:
+            return None if content is None else _BASES.validate_json(content)
+        except ValidationError:
+            return None
+
+    def write_source_problem(self, date: str, run_id: str, message: str) -> None:
+        """Write down why the commit of a run could not be had: nothing of the run can start then."""
+        self.store.write(f"{date}/{run_id}/{SOURCE_PROBLEM_FILE}", message.encode())
+
+    def source_problem(self, date: str, run_id: str) -> str | None:
+        """Why the commit of a run could not be had; None when that is not what happened."""
+        content = self.store.read(f"{date}/{run_id}/{SOURCE_PROBLEM_FILE}")
+        return content.decode(errors="replace") if content else None
 
     def write_text(self, date: str, run_id: str, key: Key, name: str, text: str) -> str:
         """Keep a text of an entry; return its key in the store."""

@@ -27,6 +27,7 @@ def gather_report(date: str, plan: Plan, runs: Sequence[RunFacts], records: Nigh
         runs=relevant,
         outcomes={run.run_id: records.outcomes(date, run.run_id) for run in relevant},
         source_revision=_revision(date, relevant, records),
+        source_problems=_source_problems(date, relevant, records),
     )
     return build_report(date, plan, known)
 
@@ -37,6 +38,11 @@ def keep_documents(report: Report, documents: Mapping[str, str], records: NightR
     for name, text in documents.items():
         records.store.write(f"{folder}/{name}", text.encode())
     return {name: records.store.location(f"{folder}/{name}") for name in documents}
+
+
+def _source_problems(date: str, runs: Sequence[RunFacts], records: NightRecords) -> dict[str, str]:
+    found = ((run.run_id, records.source_problem(date, run.run_id)) for run in runs)
+    return {run_id: problem for run_id, problem in found if problem}
 
 
 def _revision(date: str, runs: Sequence[RunFacts], records: NightRecords) -> str | None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +10,8 @@ from nightly_pipeline.settings import Settings
 from nightly_pipeline.tools.clouds import credentials_for
 from nightly_pipeline.tools.registry import OciRegistry
 from nightly_pipeline.tools.registry_auth import CredentialProvider
+from nightly_pipeline.tools.registry_manifests import parse_reference
+from nightly_pipeline.tools.registry_login import docker_config
 
 
 def open_registries(settings: Settings) -> dict[str, OciRegistry]:
@@ -27,6 +26,19 @@ def open_registries(settings: Settings) -> dict[str, OciRegistry]:
         )
         for role, registry in settings.registries.items()
     }
+
+
+def digest_behind(reference: str) -> str | None:
+    """The digest behind `host/repository:tag`, asked for without a login; None when there is no such tag.
+
+    Raises:
+        RegistryError: the registry refused, or could not be asked.
+    """
+    found = parse_reference(reference)
+    local = found.host.split(":")[0] in {"localhost", "127.0.0.1"}
+    host = "registry-1.docker.io" if found.host == "docker.io" else found.host
+    registry = OciRegistry("base", host, found.repository, insecure=local)
+    return registry.digest_of(found.digest or found.tag or "latest")
 
 
 class RegistryLogins:
@@ -48,20 +60,7 @@ class RegistryLogins:
     @contextmanager
     def docker_config(self) -> Iterator[Path | None]:
         """The folder, readable by this user alone; None when no registry needs a login."""
-        if not self._providers:
-            yield None
-            return
-        with tempfile.TemporaryDirectory(prefix="nightly-login-") as folder:
-            file = Path(folder) / "config.json"
-            file.touch(mode=0o600)
-            file.write_text(json.dumps({"auths": self._auths()}))
-            yield Path(folder)
-
-    def _auths(self) -> dict[str, dict[str, str]]:
-        auths = {}
-        for host, provider in self._providers.items():
-            login = provider()
-            if login is not None:
-                pair = f"{login.username}:{login.password}".encode()
-                auths[host] = {"auth": base64.b64encode(pair).decode()}
-        return auths
+        found = ((host, provider()) for host, provider in self._providers.items())
+        logins = {host: login for host, login in found if login is not None}
+        with docker_config(logins, user_folder=Path.home() / ".docker") as folder:
+            yield folder

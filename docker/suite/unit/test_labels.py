@@ -31,7 +31,7 @@ def test_label_and_image_file_agree(labels, image, label, field):
     [
         ("org.opencontainers.image.title", r"\S.*"),
         ("org.opencontainers.image.description", r"\S.*"),
-        ("org.opencontainers.image.revision", r"[0-9a-f]{40}([0-9a-f]{24})?"),
+        ("org.opencontainers.image.revision", r"[0-9a-f]{40}([0-9a-f]{24})?(-dirty\.[0-9a-f]{8})?"),
         ("org.opencontainers.image.source", r"\S+"),
         ("org.opencontainers.image.base.digest", r"sha256:[0-9a-f]{64}"),
         ("io.nightly.run-id", r"[A-Za-z0-9][A-Za-z0-9._-]*"),
