@@ -1,4 +1,4 @@
-"""Text as it may come out of a container: whatever would mean something to Markdown, HTML, Slack or a terminal."""
+"""Text as it may come out of a container: what means something to Markdown, HTML, Slack or a terminal."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from nightly_pipeline.model.reading import Tone
 from nightly_pipeline.steps.doctor import Finding, Readiness
-from nightly_pipeline.terminal.words import column_table, marked, plain_text
+from nightly_pipeline.terminal.words import column_table, keep_whole, marked, plain_text
 
 _TONES = {Readiness.OK: Tone.GOOD, Readiness.WARNING: Tone.UNKNOWN, Readiness.MISSING: Tone.BAD}
 
@@ -17,7 +17,7 @@ _TONES = {Readiness.OK: Tone.GOOD, Readiness.WARNING: Tone.UNKNOWN, Readiness.MI
 def doctor_table(findings: Iterable[Finding]) -> RenderableType:
     """One row a prerequisite: what it is, ok, warning or missing, what was seen, how to mend it."""
     table = column_table("Prerequisite", "Status", "What was found")
-    table.columns[1].no_wrap = True
+    keep_whole(table, 1)
     for finding in findings:
         status = marked(_TONES[finding.status], finding.status.value)
         table.add_row(plain_text(finding.name), status, _found(finding))

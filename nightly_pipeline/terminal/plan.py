@@ -21,7 +21,7 @@ from nightly_pipeline.model.plan import (
 from nightly_pipeline.model.quantities import NOTHING
 from nightly_pipeline.model.reading import MOCK_NOTE, label_of, plural
 from nightly_pipeline.settings import Settings
-from nightly_pipeline.terminal.words import add_group, column_table, in_order, plain_text
+from nightly_pipeline.terminal.words import add_group, column_table, in_order, keep_whole, plain_text
 
 _MINUTE = 60
 
@@ -51,9 +51,8 @@ def _head(plan: Plan) -> Iterator[RenderableType]:
 
 def _steps(plan: Plan) -> Table:
     table = column_table("Step", "Runner", "At most", "Does", "Waits for")
-    for column in table.columns[:4]:
-        column.no_wrap = True
     table.columns[2].justify = "right"
+    keep_whole(table, 2, 3)
     for cell, entries in _by_cell(plan).items():
         add_group(table, cell)
         for entry in entries:

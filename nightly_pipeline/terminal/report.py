@@ -15,7 +15,9 @@ from nightly_pipeline.model.reading import (
     Item,
     causes,
     consequences,
+    count_collected,
     counts_line,
+    counts_run,
     counts_words,
     duration_s,
     headline,
@@ -26,13 +28,18 @@ from nightly_pipeline.model.reading import (
     plural,
     short_revision,
     tally,
-    count_collected,
-    counts_run,
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id
 from nightly_pipeline.model.untrusted import clip, excerpt, first_line, one_line
-from nightly_pipeline.terminal.words import STYLES, add_group, column_table, plain_text, status_text
+from nightly_pipeline.terminal.words import (
+    STYLES,
+    add_group,
+    column_table,
+    keep_whole,
+    plain_text,
+    status_text,
+)
 
 _FAILURES_SHOWN = 10
 _MESSAGE_LINES, _MESSAGE_CHARACTERS = 12, 1_000
@@ -52,9 +59,8 @@ def report_tables(report: Report) -> RenderableType:
 
 def _everything(report: Report) -> RenderableType:
     table = column_table("Stage", "Status", "Runner", "Min", "Tests")
-    for column in table.columns[:4]:
-        column.no_wrap = True
     table.columns[3].justify = "right"
+    keep_whole(table, 1, 3)
     for cell, group in groupby(items(report), key=lambda item: item.cell):
         add_group(table, cell)
         for item in group:

@@ -16,7 +16,7 @@ from nightly_pipeline.model.quantities import NOTHING, duration_text
 from nightly_pipeline.model.reading import NIGHT_TONES, Tone, items
 from nightly_pipeline.model.report import Report, RunFacts, RunState
 from nightly_pipeline.model.tags import short_run_id
-from nightly_pipeline.terminal.words import column_table, marked, plain_text
+from nightly_pipeline.terminal.words import column_table, keep_whole, marked, plain_text
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,7 @@ class StatusRow:
 def status_table(rows: Iterable[StatusRow]) -> RenderableType:
     """One row a run: night, verdict, how many of its steps are good, start, duration, partial or a re-run."""
     table = column_table("Night", "Run", "Verdict", "Good", "Started UTC", "Took", "Note")
-    for column in table.columns[:-1]:
-        column.no_wrap = True
+    keep_whole(table, 0, 1, 2, 3, 4, 5)
     for row in rows:
         facts = row.facts
         table.add_row(

@@ -35,6 +35,12 @@ def column_table(*columns: str, title: str | None = None) -> Table:
     return table
 
 
+def keep_whole(table: Table, *columns: int) -> None:
+    """Never fold these columns. Only for short words of our own: a name that is too long would be cut."""
+    for column in columns:
+        table.columns[column].no_wrap = True
+
+
 def add_group(table: Table, name: str) -> None:
     """A line that names the rows below it."""
     if table.row_count:

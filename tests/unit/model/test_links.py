@@ -25,7 +25,15 @@ def test_addresses_of_documents_stay_as_they_are(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["javascript:alert(1)", "JavaScript:alert(1)", "data:text/html,x", "vbscript:x", "http://[broken", "", None],
+    [
+        "javascript:alert(1)",
+        "JavaScript:alert(1)",
+        "data:text/html,x",
+        "vbscript:x",
+        "http://[broken",
+        "",
+        None,
+    ],
 )
 def test_everything_else_is_no_link(address: str | None) -> None:
     assert safe_address(address) is None
@@ -36,7 +44,7 @@ def test_an_address_cannot_leave_an_attribute_a_link_or_a_line(text: str) -> Non
     address = safe_address("https://example.com/" + text)
 
     if address is not None:
-        assert not set(address) & set("<>\"|\\` \n\r\t")
+        assert not set(address) & set('<>"|\\` \n\r\t')
         assert address.isascii()
         assert urlsplit(address).hostname == "example.com"
 

@@ -48,7 +48,9 @@ def whole(message: Message) -> str:
 
 def failing_night(tests: int, message: str = "assert 1 == 2", stages: int = 1) -> Report:
     failures = [failure(f"tests/test_a.py::test_{number}", message) for number in range(tests)]
-    return night(stages=[stage("vllm", "amd64", f"stage{n}", "failed", failures=failures) for n in range(stages)])
+    return night(
+        stages=[stage("vllm", "amd64", f"stage{n}", "failed", failures=failures) for n in range(stages)]
+    )
 
 
 def within_limits(message: Message) -> bool:
@@ -109,7 +111,10 @@ def test_a_problem_says_what_failed_and_why() -> None:
 
     assert "✗ *sglang/amd64/unit* failed: 36 passed, 2 failed, 2 skipped\n" in text
     assert "• *`test_prefers_the_warm_worker`* `TimeoutError: no worker answered in 5.0 s`" in text
-    assert "? *sglang/amd64/e2e_multi_gpu* infra_error\n  `gpu-l40-amd64 has 1 GPU, the stage asks for 2`" in text
+    assert (
+        "? *sglang/amd64/e2e_multi_gpu* infra_error\n  `gpu-l40-amd64 has 1 GPU, the stage asks for 2`"
+        in text
+    )
     assert "*5 problems*, 6 steps not tried because of that" in text
     assert "Not tried: vllm/arm64/published_image, vllm/arm64/unit" in text
 
@@ -125,7 +130,10 @@ def test_partial_nights_say_so() -> None:
     message = night_message(whole_night(runs=[run_facts(partial=True)]))
 
     assert next(texts(message[1])) == "✅ Nightly 2026-11-20: green, partial run, mock engine"
-    assert "_Partial run: only a selected part of the night was planned; nothing is said about the rest._" in whole(message)
+    assert (
+        "_Partial run: only a selected part of the night was planned; nothing is said about the rest._"
+        in whole(message)
+    )
 
 
 def test_a_running_night_says_how_far_it_is_and_no_duration() -> None:
@@ -141,7 +149,9 @@ def test_links_are_those_of_the_web_only() -> None:
     local = Links(artifact=lambda key: f"/home/a/{key}", page="/home/a/report.html")
 
     assert f"<http://127.0.0.1:3000/runs/{RUN_ID}|run 1f3a9c02>" in whole(night_message(whole_night(), LINKS))
-    assert "<https://artifacts.example/report.html|the night's page>" in whole(night_message(whole_night(), LINKS))
+    assert "<https://artifacts.example/report.html|the night's page>" in whole(
+        night_message(whole_night(), LINKS)
+    )
     assert "/home/a" not in whole(night_message(broken_night(), local))
     assert "junit.xml" in whole(thread_messages(broken_night(), local)[1])
 
@@ -218,8 +228,16 @@ def test_a_night_of_hundreds_of_cells_keeps_the_limits() -> None:
 @given(hostile_text, hostile_text)
 def test_no_text_makes_a_link_or_mentions_anyone(test: str, message: str) -> None:
     failing = stage(status="failed", failures=[failure(test, message)], message=message, runner=test)
-    cell = stage(framework=test, arch=test, stage=test, status="crashed", message=message, artifacts={test: test})
-    report = night([image(status="failed", message=message)], [failing, cell], profile=test, source_revision=test, date=test)
+    cell = stage(
+        framework=test, arch=test, stage=test, status="crashed", message=message, artifacts={test: test}
+    )
+    report = night(
+        [image(status="failed", message=message)],
+        [failing, cell],
+        profile=test,
+        source_revision=test,
+        date=test,
+    )
 
     for text, blocks in [night_message(report, LINKS), *thread_messages(report, LINKS)]:
         for shown in [text, *texts([block for block in blocks if block["type"] != "header"])]:

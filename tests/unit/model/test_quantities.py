@@ -39,7 +39,9 @@ def test_clocks_fit_their_column(seconds: float) -> None:
     assert len(clock_text(seconds)) <= 5
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, NOTHING), (2, "<0.1"), (3.1, "0.1"), (738, "12.3"), (5400, "90.0")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, NOTHING), (2, "<0.1"), (3.1, "0.1"), (738, "12.3"), (5400, "90.0")]
+)
 def test_minutes(seconds: float, text: str) -> None:
     assert minutes_text(seconds) == text
 

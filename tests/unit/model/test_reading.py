@@ -9,7 +9,9 @@ from nightly_pipeline.model.reading import (
     Tone,
     causes,
     consequences,
+    count_collected,
     counts_line,
+    counts_run,
     duration_s,
     headline,
     items,
@@ -19,8 +21,6 @@ from nightly_pipeline.model.reading import (
     notes,
     short_revision,
     tally,
-    count_collected,
-    counts_run,
     tone_of,
 )
 from tests.factories import (
@@ -81,7 +81,13 @@ def test_causes_come_worst_first_and_without_what_follows_from_them() -> None:
 def test_a_stage_with_a_new_failure_comes_before_one_that_fails_again() -> None:
     report = whole_night(
         stage("vllm", "amd64", "unit", "failed", failures=[failure(verdict="recurring", since="2026-11-01")]),
-        stage("trtllm", "amd64", "unit", "failed", failures=[failure(verdict="recurring"), failure(verdict="new")]),
+        stage(
+            "trtllm",
+            "amd64",
+            "unit",
+            "failed",
+            failures=[failure(verdict="recurring"), failure(verdict="new")],
+        ),
     )
 
     first = causes(report)[0]
@@ -149,7 +155,9 @@ def test_all_good_while_the_run_goes_on_is_not_yet_green() -> None:
 
 def test_not_run_is_only_pending_while_its_own_run_goes_on() -> None:
     old = image(kind="framework", status="not_run", run_id="an older run")
-    report = night([old, image(status="not_run")], runs=[run_facts(run_id="an older run"), run_facts("running")])
+    report = night(
+        [old, image(status="not_run")], runs=[run_facts(run_id="an older run"), run_facts("running")]
+    )
 
     assert [item.tone for item in items(report)] == [Tone.UNKNOWN, Tone.PENDING]
 
@@ -195,7 +203,13 @@ def test_tallies_follow_the_vocabulary() -> None:
 def test_collected_tests_are_not_counted_as_run() -> None:
     report = night(stages=[stage(), stage(arch="arm64")])
 
-    assert counts_run(report).model_dump() == {"passed": 36, "failed": 0, "skipped": 2, "errors": 0, "collected": 38}
+    assert counts_run(report).model_dump() == {
+        "passed": 36,
+        "failed": 0,
+        "skipped": 2,
+        "errors": 0,
+        "collected": 38,
+    }
     assert count_collected(report) == 38
     assert counts_line(report.stages[0]) == "36 passed, 2 skipped"
     assert counts_line(report.stages[1]) == "38 collected"
