@@ -17,6 +17,8 @@ from nightly_pipeline.model.reading import (
     Item,
     causes,
     consequences,
+    count_collected,
+    counts_run,
     counts_words,
     duration_s,
     headline,
@@ -26,12 +28,10 @@ from nightly_pipeline.model.reading import (
     plural,
     short_revision,
     tally,
-    count_collected,
-    counts_run,
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id
-from nightly_pipeline.model.untrusted import clip, excerpt, one_line
+from nightly_pipeline.model.untrusted import excerpt, one_line, short_line
 
 TABLE_COLUMNS = ("Stage", "Status", "Runner", "Duration (min)", "Artifacts")
 CHARACTERS = 60_000
@@ -202,7 +202,7 @@ def _failure(failure: TestFailure) -> str:
     ]
     suffix = f" ({escape_cell(', '.join(known))})" if known else ""
     block = code_block(_cut(failure.message), indent="  ") if failure.message.strip() else ""
-    return f"- {code_span(clip(failure.test, _TEST_CHARACTERS))}{suffix}\n{block}"
+    return f"- {code_span(short_line(failure.test, _TEST_CHARACTERS))}{suffix}\n{block}"
 
 
 def _cut(message: str) -> str:
@@ -218,4 +218,6 @@ def _following(following: Sequence[Item]) -> str:
 
 
 def _why(item: Item) -> str:
-    return f" ({code_span(clip(item.outcome.message, _TEST_CHARACTERS))})" if item.outcome.message else ""
+    return (
+        f" ({code_span(short_line(item.outcome.message, _TEST_CHARACTERS))})" if item.outcome.message else ""
+    )

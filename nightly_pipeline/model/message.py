@@ -27,7 +27,9 @@ from nightly_pipeline.model.reading import (
     Tone,
     causes,
     consequences,
+    count_collected,
     counts_line,
+    counts_run,
     counts_words,
     duration_s,
     headline,
@@ -38,12 +40,10 @@ from nightly_pipeline.model.reading import (
     plural,
     short_revision,
     tally,
-    count_collected,
-    counts_run,
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id
-from nightly_pipeline.model.untrusted import clip, excerpt, first_line, one_line
+from nightly_pipeline.model.untrusted import clip, excerpt, first_line, one_line, short_line
 
 Message = tuple[str, list[Block]]
 """The text of the notification, and the blocks."""
@@ -175,7 +175,7 @@ def _cell_message(cell: str, problems: Sequence[Item], links: Links) -> Message:
     words = ", ".join(f"{item.name} {item.word}" for item in problems)
     head = [section([f"*{escape_mrkdwn(one_line(cell))}*"])]
     body = [block for item in problems for block in _details(item, links)]
-    return escape_mrkdwn(clip(one_line(f"{cell}: {words}"), 500)), fitted(head, body, [], noun="detail")
+    return escape_mrkdwn(short_line(f"{cell}: {words}", 500)), fitted(head, body, [], noun="detail")
 
 
 def _details(item: Item, links: Links) -> Iterator[Block]:

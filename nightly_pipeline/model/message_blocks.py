@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nightly_pipeline.model.links import web_address
 from nightly_pipeline.model.mrkdwn import MAX_BLOCKS, MAX_CHARACTERS, MAX_SECTION, characters, escape_mrkdwn
-from nightly_pipeline.model.untrusted import clip, one_line
+from nightly_pipeline.model.untrusted import clip, one_line, short_line
 
 Block = dict[str, Any]
 
@@ -38,16 +39,15 @@ def fitted(
     Head and tail always stand: the caller keeps them short.
     """
     kept = list(body[:most])
-    while kept and not _fits([*head, *kept, *tail], reserve=len(kept) < len(body)):
-        kept.pop()
+    if len(kept) < len(body) or not _room([*head, *kept, *tail]).enough:
+        kept = _from_the_top(kept, _room([*head, *tail, _more(len(body), noun)]))
     left_out = len(body) - len(kept)
-    more = [context([f"… {left_out:,} more {noun}{'' if left_out == 1 else 's'}"])] if left_out else []
-    return [*head, *kept, *more, *tail]
+    return [*head, *kept, *([_more(left_out, noun)] if left_out else []), *tail]
 
 
 def code(text: str, *, limit: int = 200) -> str:
     """One line of untrusted text between backticks."""
-    return f"`{escaped_within(one_line(text), limit) or ' '}`"
+    return f"`{escaped_within(short_line(text, limit), limit) or ' '}`"
 
 
 def preformatted(text: str, *, limit: int) -> str:
@@ -97,6 +97,32 @@ def _fitting(lines: Sequence[str], noun: str) -> str:
     return "\n".join([*kept, f"… {left_out:,} more {noun}{'' if left_out == 1 else 's'}"])
 
 
-def _fits(blocks: Sequence[Block], *, reserve: bool) -> bool:
-    room = _ROOM_FOR_MORE if reserve else 0
-    return len(blocks) + reserve <= MAX_BLOCKS and characters(blocks) + room <= MAX_CHARACTERS
+@dataclass(frozen=True)
+class _Room:
+    """What is left of a message's limits."""
+
+    blocks: int
+    characters: int
+
+    @property
+    def enough(self) -> bool:
+        return self.blocks >= 0 and self.characters >= 0
+
+
+def _room(blocks: Sequence[Block]) -> _Room:
+    return _Room(MAX_BLOCKS - len(blocks), MAX_CHARACTERS - characters(blocks))
+
+
+def _from_the_top(blocks: Sequence[Block], room: _Room) -> list[Block]:
+    kept: list[Block] = []
+    left = room.characters
+    for block in blocks[: max(0, room.blocks)]:
+        left -= characters([block])  # with its brackets a little more than it takes among others
+        if left < 0:
+            break
+        kept.append(block)
+    return kept
+
+
+def _more(count: int, noun: str) -> Block:
+    return context([f"… {count:,} more {noun}{'' if count == 1 else 's'}"])

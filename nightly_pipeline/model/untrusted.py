@@ -13,6 +13,8 @@ _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 _WHITESPACE = re.compile(r"\s+")
+_FIRST_LINE = re.compile(r"\S.*")
+_RAW_PER_SHOWN = 20
 
 
 def visible(text: str) -> str:
@@ -33,13 +35,25 @@ def one_line(text: str) -> str:
     return _WHITESPACE.sub(" ", visible(text)).strip()
 
 
+def short_line(text: str, limit: int) -> str:
+    r"""Visible text in one line of at most `limit` characters; an ellipsis says that there was more.
+
+    Only the beginning of the text is looked at: it may be megabytes.
+
+    >>> short_line("assert 1 == 2\n  where 1 = f()", 12)
+    'assert 1 ==…'
+    """
+    return clip(one_line(clip(text, limit * _RAW_PER_SHOWN)), limit)
+
+
 def first_line(text: str) -> str:
-    r"""The first line that says something.
+    r"""The first line that says something, as it is.
 
     >>> first_line("\n\nAssertionError: no\n+ more")
     'AssertionError: no'
     """
-    return one_line(next((line for line in text.splitlines() if line.strip()), ""))
+    found = _FIRST_LINE.search(text)
+    return found[0] if found else ""
 
 
 def clip(text: str, limit: int) -> str:
@@ -53,12 +67,11 @@ def clip(text: str, limit: int) -> str:
 
 def excerpt(text: str, *, lines: int, characters: int) -> str:
     """Visible text cut to a number of lines and characters; a last line says how much was left out."""
-    whole = visible(text).strip("\n")
-    kept = clip("\n".join(whole.split("\n")[:lines]), characters)
-    if kept == whole:
-        return whole
+    whole = text.strip("\n")
+    kept = "\n".join(whole[: characters + 1].split("\n")[:lines])[:characters]
     left_out = len(whole) - len(kept)
-    return f"{kept}\n… {left_out:,} more characters"
+    shown = clip(visible(kept), characters)
+    return f"{shown}\n… {left_out:,} more characters" if left_out else shown
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -17,7 +17,7 @@ from nightly_pipeline.model.quantities import (
 )
 from nightly_pipeline.model.reading import plural
 from nightly_pipeline.model.tags import short_run_id
-from nightly_pipeline.model.untrusted import one_line
+from nightly_pipeline.model.untrusted import one_line, short_line
 
 
 def _machine_instant(instant: datetime) -> str:
@@ -39,5 +39,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "minutes": minutes_text,
     "one_line": one_line,
     "plural": plural,
+    "short": short_line,
     "short_run": short_run_id,
 }

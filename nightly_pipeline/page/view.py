@@ -13,7 +13,9 @@ from nightly_pipeline.model.reading import (
     Tone,
     causes,
     consequences,
+    count_collected,
     counts_line,
+    counts_run,
     counts_words,
     duration_s,
     headline,
@@ -23,11 +25,9 @@ from nightly_pipeline.model.reading import (
     notes,
     short_revision,
     tally,
-    count_collected,
-    counts_run,
 )
 from nightly_pipeline.model.report import Report
-from nightly_pipeline.model.untrusted import clip, excerpt, one_line
+from nightly_pipeline.model.untrusted import excerpt, one_line, short_line
 
 _INDEX = "multi_arch_image"
 _SHOWN_IN_FULL, _SHOWN_IN_FULL_ANYWAY = 400, 10
@@ -236,7 +236,7 @@ def _in_bulk(failure: TestFailure) -> str:
 
 
 def _name(failure: TestFailure) -> str:
-    return clip(one_line(failure.test), _LONGEST_TEST)
+    return short_line(failure.test, _LONGEST_TEST)
 
 
 def _counts(report: Report) -> tuple[tuple[str, str], ...]:

@@ -14,7 +14,7 @@ from rich.text import Text
 from nightly_pipeline.model.plan import Key, Plan
 from nightly_pipeline.model.quantities import duration_text
 from nightly_pipeline.model.reading import label_of
-from nightly_pipeline.model.untrusted import one_line
+from nightly_pipeline.model.untrusted import one_line, short_line
 from nightly_pipeline.terminal.live_matrix import NightView
 from nightly_pipeline.terminal.live_state import ENDED, TONES, NightState, State, Step
 from nightly_pipeline.terminal.words import STYLES
@@ -22,6 +22,7 @@ from nightly_pipeline.terminal.words import STYLES
 __all__ = ["LiveNight", "State"]
 
 _FRAMES_PER_SECOND = 4
+_WORD, _DETAIL = 60, 300
 
 
 class LiveNight:
@@ -68,7 +69,7 @@ class LiveNight:
         `word` and `detail` may be untrusted text.
         """
         now = self._now()
-        if not self._state.update(key, state, one_line(word), one_line(detail), now):
+        if not self._state.update(key, state, short_line(word, _WORD), short_line(detail, _DETAIL), now):
             return
         if self._live is None and state not in {"waiting", "queued"}:
             self._console.print(self._line(key, self._state.steps[key], now), soft_wrap=True)

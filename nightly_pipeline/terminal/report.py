@@ -31,7 +31,7 @@ from nightly_pipeline.model.reading import (
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id
-from nightly_pipeline.model.untrusted import clip, excerpt, first_line, one_line
+from nightly_pipeline.model.untrusted import excerpt, first_line, one_line, short_line
 from nightly_pipeline.terminal.words import (
     STYLES,
     add_group,
@@ -97,7 +97,7 @@ def _failing_tests(failures: Sequence[TestFailure]) -> Iterator[RenderableType]:
         known = " ".join(
             part for part in (failure.verdict, failure.since and f"since {failure.since}") if part
         )
-        yield _indented(plain_text(clip(one_line(failure.test), 300), style="bold"))
+        yield _indented(plain_text(short_line(failure.test, 300), style="bold"))
         if known:
             yield _indented(plain_text(known), by=4)
         if failure.message.strip():
@@ -113,7 +113,7 @@ def _following(following: Sequence[Item]) -> Iterator[RenderableType]:
     yield Text()
     yield Text("Not tried, because of the above", style="bold")
     for item in following:
-        why = f"  {clip(first_line(item.outcome.message), 200)}" if item.outcome.message else ""
+        why = f"  {short_line(first_line(item.outcome.message), 200)}" if item.outcome.message else ""
         yield _indented(
             status_text(item).append_text(plain_text(f"  {one_line(item.label)}{why}", style="default"))
         )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import doctest
+import time
 import unicodedata
 from importlib import import_module
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightly_pipeline.model.untrusted import clip, excerpt, first_line, one_line, visible
+from nightly_pipeline.model.untrusted import clip, excerpt, first_line, one_line, short_line, visible
 from tests.hostile import hostile_text
 
 
@@ -59,7 +60,7 @@ def test_plain_text_of_any_language_stays_as_it_is() -> None:
 
 
 def test_the_first_line_is_the_first_that_says_something() -> None:
-    assert first_line("\n  \nE   assert 1 == 2\nmore") == "E assert 1 == 2"
+    assert first_line("\n  \nE   assert 1 == 2\nmore") == "E   assert 1 == 2"
     assert not first_line(" \n ")
 
 
@@ -82,3 +83,20 @@ def test_an_excerpt_says_how_much_is_left_out() -> None:
 
 def test_an_excerpt_of_what_fits_is_the_whole() -> None:
     assert excerpt("a\nb\n", lines=2, characters=10) == "a\nb"
+
+
+@given(hostile_text, st.integers(min_value=1, max_value=80))
+def test_a_short_line_is_the_beginning_of_the_whole_line(text: str, limit: int) -> None:
+    short = short_line(text, limit)
+
+    assert len(short) <= limit
+    assert one_line(text).startswith(short.removesuffix("…"))
+
+
+def test_megabytes_are_not_read_to_show_a_line() -> None:
+    text = "\x1b[31m" * 5_000_000
+    began = time.process_time()
+
+    assert short_line(text, 10).startswith("\\x1b[31m")
+    assert excerpt(text, lines=5, characters=100).endswith("24,999,900 more characters")
+    assert time.process_time() - began < 0.5

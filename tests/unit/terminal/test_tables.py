@@ -190,19 +190,15 @@ def test_markup_is_text() -> None:
 
 
 def test_status_shows_a_row_a_run() -> None:
-    cancelled = night(
-        [image(status="cancelled")],
-        runs=[run_facts("cancelled", run_id="77777777-a", partial=True, rerun_of=RUN_ID)],
-    )
-    text = screen(
-        status_table([StatusRow.of(one) for one in (broken_night(), whole_night(), cancelled)]), width=110
-    )
+    again = run_facts("cancelled", run_id="77777777-a", partial=True, rerun_of=RUN_ID)
+    reports = [broken_night(), whole_night(), night([image(status="cancelled")], runs=[again])]
+    text = screen(status_table(StatusRow.of(report) for report in reports), width=110)
+    when, note = "11-20 08:00 3 h 12 min", "cancelled, partial, re-run of 1f3a9c02"
 
     assert [squeezed(line) for line in text.splitlines()[2:]] == [
-        "2026-11-20 1f3a9c02 ✗ red 34 of 45 11-20 08:00 3 h 12 min",
-        "2026-11-20 1f3a9c02 ✓ green 45 of 45 11-20 08:00 3 h 12 min",
-        "2026-11-20 77777777 ? incomplete 0 of 1 11-20 08:00 3 h 12 min "
-         "cancelled, partial, re-run of 1f3a9c02",
+        f"2026-11-20 1f3a9c02 ✗ red 34 of 45 {when}",
+        f"2026-11-20 1f3a9c02 ✓ green 45 of 45 {when}",
+        f"2026-11-20 77777777 ? incomplete 0 of 1 {when} {note}",
     ]
 
 
