@@ -5,7 +5,7 @@
 import dagster as dg
 
 from nightly_pipeline.assets.metadata import image_metadata, publication_metadata
-from nightly_pipeline.assets.naming import cell_group
+from nightly_pipeline.assets.naming import cell_group, priority_tags
 from nightly_pipeline.assets.night_run import night_run, reuses_good_results
 from nightly_pipeline.assets.output import print_line
 from nightly_pipeline.assets.workplace import Workplace
@@ -25,6 +25,7 @@ def image_asset(planned: PlannedImage, partitions: dg.PartitionsDefinition) -> d
         key=list(planned.key),
         deps=[list(key) for key in planned.depends_on],
         partitions_def=partitions,
+        op_tags=priority_tags(planned.key),
         group_name=cell_group(planned.framework, planned.arch),
         pool=planned.runner,
         kinds={"docker"},
@@ -74,6 +75,7 @@ def publication_asset(planned: PlannedPublication, partitions: dg.PartitionsDefi
         key=list(planned.key),
         deps=[list(key) for key in planned.depends_on],
         partitions_def=partitions,
+        op_tags=priority_tags(planned.key),
         group_name=cell_group(planned.framework, planned.arch),
         kinds={"docker"},
         tags={"framework": planned.framework, "arch": planned.arch},
@@ -109,6 +111,7 @@ def index_asset(planned: PlannedIndex, partitions: dg.PartitionsDefinition) -> d
         key=list(planned.key),
         deps=[list(key) for key in planned.depends_on],
         partitions_def=partitions,
+        op_tags=priority_tags(planned.key),
         group_name=cell_group(planned.framework, None),
         kinds={"docker"},
         tags={"framework": planned.framework},

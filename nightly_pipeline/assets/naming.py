@@ -43,3 +43,12 @@ def step_key(key: Key) -> str:
 def framework_job_name(framework: str) -> str:
     """The job of one framework alone (a backfill has no selection flag)."""
     return f"nightly_{framework}"
+
+
+PRIORITIES = {"framework_image": 4, "runtime_image": 3, "published_image": 2, "multi_arch_image": 2}
+"""Where more steps are ready than run side by side, what others wait for goes first."""
+
+
+def priority_tags(key: Key) -> dict[str, str]:
+    """The tag Dagster's executor orders ready steps by."""
+    return {"dagster/priority": str(PRIORITIES.get(key[-1], 1))}

@@ -5,7 +5,7 @@
 import dagster as dg
 
 from nightly_pipeline.assets.metadata import stage_metadata
-from nightly_pipeline.assets.naming import cell_group
+from nightly_pipeline.assets.naming import cell_group, priority_tags
 from nightly_pipeline.assets.night_run import night_run
 from nightly_pipeline.assets.output import print_line
 from nightly_pipeline.assets.workplace import Workplace
@@ -27,6 +27,7 @@ def stage_asset(planned: PlannedStage, partitions: dg.PartitionsDefinition) -> d
         key=list(planned.key),
         deps=[list(key) for key in planned.depends_on],
         partitions_def=partitions,
+        op_tags=priority_tags(planned.key),
         group_name=cell_group(planned.framework, planned.arch),
         pool=planned.runner,
         kinds={"docker", "pytest"},
