@@ -77,5 +77,5 @@ was_installed_now() { case " ${NIGHTLY_SETUP_INSTALLED:-} " in *" $1 "* | *" $1/
 install_packages() {
   case " $* " in *"/trixie "*) add_newer_suite || return 1 ;; esac
   update_lists || return 1
-  without_services apt_get install --no-install-recommends "$@"
+  without_services apt_get install --no-install-recommends --no-remove "$@"
 }

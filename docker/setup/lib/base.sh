@@ -7,37 +7,39 @@ BASE_TAG=python-3.11-bookworm
 BASE_IMAGE="localhost:$ECR_PORT/$BASE_REPOSITORY:$BASE_TAG"
 BASE_PLATFORMS=linux/amd64,linux/arm64
 BASE_SUITE=bookworm
-HUB_IMAGE=docker.io/library/python:3.11-slim-bookworm
-RECIPE_KEY=io.nightly.base.recipe
+HUB_IMAGE="${NIGHTLY_BASE_SOURCE:-docker.io/library/python:3.11-slim-bookworm}"
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # recipe: changes with everything that decides what the image holds
 recipe() { cat "$BASE_DIR"/* | sha256_of; }
 
-# base_index: the tag's index without white space; empty when there is none
-base_index() {
+# recipe_tag: names the same index as the base's tag for as long as it was made by this recipe
+recipe_tag() { printf '%s-recipe-%.12s' "$BASE_TAG" "$(recipe)"; }
+
+# ask_manifest TAG OPTION...: what the registry says of a tag, without carriage returns; false when there is none
+ask_manifest() {
+  local tag="$1"
+  shift
   have curl || return 1
-  curl -s -f -m 10 -H 'Accept: application/vnd.oci.image.index.v1+json' \
+  curl -s -f -m 10 "$@" -H 'Accept: application/vnd.oci.image.index.v1+json' \
     -H 'Accept: application/vnd.docker.distribution.manifest.list.v2+json' \
-    "http://localhost:$ECR_PORT/v2/$BASE_REPOSITORY/manifests/$BASE_TAG" | tr -d ' \t\n'
+    "http://localhost:$ECR_PORT/v2/$BASE_REPOSITORY/manifests/$tag" | tr -d '\r'
 }
+
+digest_of() { ask_manifest "$1" --head | sed -n 's/^[Dd]ocker-[Cc]ontent-[Dd]igest: *//p'; }
 
 # base_is_current: the tag is there, with both platforms, made by this recipe
 base_is_current() {
-  local index
-  index="$(base_index)" || return 1
+  local index digest
+  index="$(ask_manifest "$BASE_TAG" | tr -d ' \t\n')" || return 1
   case "$index" in *'"architecture":"amd64"'*) ;; *) return 1 ;; esac
   case "$index" in *'"architecture":"arm64"'*) ;; *) return 1 ;; esac
-  case "$index" in *"\"$RECIPE_KEY\":\"$(recipe)\""*) ;; *) return 1 ;; esac
+  digest="$(digest_of "$BASE_TAG")" || return 1
+  [ -n "$digest" ] && [ "$digest" = "$(digest_of "$(recipe_tag)")" ]
 }
 
 # hub_answers: a short question, since most machines that cannot reach it do not get a refusal but silence
 hub_answers() { timeout_of 8 docker buildx imagetools inspect "$HUB_IMAGE" >/dev/null 2>&1; }
-
-copy_from_hub() {
-  docker buildx imagetools create --tag "$BASE_IMAGE" \
-    --annotation "index:$RECIPE_KEY=$(recipe)" --annotation "index:io.nightly.base.made-with=copy of $HUB_IMAGE" "$HUB_IMAGE"
-}
 
 # debian_sources: lines for mmdebstrap, from this machine's own sources; none on other systems, where it knows its own
 debian_sources() {
@@ -70,23 +72,27 @@ make_rootfses() {
   return "$failed"
 }
 
-# build_base PLATFORMS TAG FOLDER [OPTION...]: OCI media types, for only they can carry the annotations
+# build_base WAY FOLDER PLATFORMS TAG...
 build_base() {
-  local platforms="$1" tag="$2" folder="$3"
+  local way="$1" folder="$2" platforms="$3" tag tags=()
   shift 3
-  docker buildx build --builder default --progress plain --platform "$platforms" --provenance=false --sbom=false \
-    --build-arg "RECIPE=$(recipe)" --file "$BASE_DIR/Dockerfile" \
-    --output "type=image,name=$tag,push=true,oci-mediatypes=true" "$@" "$folder"
+  for tag in "$@"; do tags+=(--tag "$tag"); done
+  # The engine's own builder, whichever one was selected: others cannot reach a registry on localhost.
+  docker buildx build --builder "$(docker context show)" --progress plain --platform "$platforms" --provenance=false --sbom=false \
+    --build-arg "RECIPE=$(recipe)" --build-arg "SOURCE=$HUB_IMAGE" --file "$BASE_DIR/$way.Dockerfile" \
+    "${tags[@]}" --output type=image,push=true,oci-mediatypes=true "$folder"
 }
 
-# publish_base FOLDER: one index. The classic image store builds one platform at a time; the index is put together after.
+# publish_base WAY FOLDER: packages or copy, to one index under both tags. The classic image store builds one platform
+# at a time; there the index is put together afterwards.
 publish_base() {
-  local annotations=(--annotation "index:$RECIPE_KEY=$(recipe)" --annotation 'index:io.nightly.base.made-with=mmdebstrap')
+  local marked
+  marked="localhost:$ECR_PORT/$BASE_REPOSITORY:$(recipe_tag)"
   if has_containerd_store; then
-    build_base "$BASE_PLATFORMS" "$BASE_IMAGE" "$1" "${annotations[@]}"
+    build_base "$1" "$2" "$BASE_PLATFORMS" "$BASE_IMAGE" "$marked"
     return
   fi
-  build_base linux/amd64 "$BASE_IMAGE-amd64" "$1"
-  build_base linux/arm64 "$BASE_IMAGE-arm64" "$1"
-  docker buildx imagetools create --tag "$BASE_IMAGE" "${annotations[@]}" "$BASE_IMAGE-amd64" "$BASE_IMAGE-arm64"
+  build_base "$1" "$2" linux/amd64 "$BASE_IMAGE-amd64"
+  build_base "$1" "$2" linux/arm64 "$BASE_IMAGE-arm64"
+  docker buildx imagetools create --tag "$BASE_IMAGE" --tag "$marked" "$BASE_IMAGE-amd64" "$BASE_IMAGE-arm64"
 }

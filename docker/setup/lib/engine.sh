@@ -34,15 +34,20 @@ has_buildx() { docker buildx version >/dev/null 2>&1; }
 
 is_denied() { case "$(docker version 2>&1)" in *'permission denied'*) return 0 ;; *) return 1 ;; esac; }
 
-# engine_packages: what has to be installed for an engine on this distribution
+# engine_packages: what has to be installed for an engine on this distribution. An engine from elsewhere (docker-ce, a
+# plain binary) is never mixed with the distribution's.
 engine_packages() {
+  local wanted
+  ! have dockerd || is_installed docker.io || return 0
   case "$(distribution)-$(codename)" in
-    debian-bookworm)
-      missing_packages docker.io/trixie docker-cli/trixie docker-buildx/trixie containerd/trixie iptables
-      ;;
-    debian-*) missing_packages docker.io docker-cli docker-buildx iptables ;;
-    ubuntu-*) missing_packages docker.io docker-buildx iptables ;;
+    debian-bookworm) wanted='docker.io/trixie docker-cli/trixie docker-buildx/trixie containerd/trixie iptables' ;;
+    debian-*) wanted='docker.io docker-cli docker-buildx iptables' ;;
+    ubuntu-*) wanted='docker.io docker-buildx iptables' ;;
+    *) return 0 ;;
   esac
+  # All of them or none: they come from one release, and one of them alone may not fit an older rest.
+  # shellcheck disable=SC2086
+  [ -z "$(missing_packages $wanted)" ] || printf '%s\n' $wanted
 }
 
 # is_configured: somebody has configured a daemon on this machine; then that configuration stands

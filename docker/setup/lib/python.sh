@@ -61,7 +61,7 @@ environment_is_current() {
   [ "$1" = no ] && grep -qxF "no $(environment_digest no)" "$STAMP"
 }
 
-pip_setting() { printf '%s\n' "$1" | sed -n "s/^\(global\|install\|:env:\)\.$2='\(.*\)'\$/\2/p" | tail -n 1; }
+pip_setting() { printf '%s\n' "$1" | sed -nE "s/^(global|install|:env:)\.$2='(.*)'\$/\2/p" | tail -n 1; }
 
 # pass_on_pip_settings: where pip was told of an index, uv hears of it, through the environment only
 pass_on_pip_settings() {

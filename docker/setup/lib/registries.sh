@@ -2,7 +2,7 @@
 # The two registries of one machine. Needs common.sh, host.sh and processes.sh.
 
 REGISTRIES_DIR="$NIGHTLY_HOME/registries"
-REGISTRY_PROGRAM=docker-registry
+REGISTRY_PROGRAM="${NIGHTLY_REGISTRY_PROGRAM:-docker-registry}"
 REGISTRY_IMAGE="${NIGHTLY_REGISTRY_IMAGE:-registry:2}"
 
 port_of() { case "$1" in ecr) printf '%s' "$ECR_PORT" ;; acr) printf '%s' "$ACR_PORT" ;; esac; }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The base image of locally built images, for both platforms, in the local registry: copied from Docker Hub where that
 # answers, else made from Debian's packages. NIGHTLY_REFRESH_BASE=1 makes it anew (newer packages);
-# NIGHTLY_BASE_FROM=hub|debian picks the way. `bases.sh packages` prints what would have to be installed.
+# NIGHTLY_BASE_FROM=hub|debian picks the way, NIGHTLY_BASE_SOURCE another image to copy (a mirror's).
+# `bases.sh packages` prints what would have to be installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . lib/common.sh
@@ -25,6 +26,11 @@ from_hub() {
   esac
 }
 
+copy_from_hub() {
+  doing bases "copying $HUB_IMAGE, amd64 and arm64"
+  publish_base copy "$BASE_DIR"
+}
+
 make_from_packages() {
   have mmdebstrap || cannot bases 'Docker Hub does not answer, and this system cannot make a base image by itself' \
     "Reach Docker Hub ($HUB_IMAGE), or push an image with python3 for both platforms:" "  $BASE_IMAGE"
@@ -32,11 +38,11 @@ make_from_packages() {
   ROOTFS_DIR="$(mktemp -d)"
   trap 'rm -rf "${ROOTFS_DIR:?}"' EXIT
   make_rootfses "$ROOTFS_DIR"
-  publish_base "$ROOTFS_DIR"
+  publish_base packages "$ROOTFS_DIR"
 }
 
 main() {
-  local made='copied from Docker Hub'
+  local made="copied from $HUB_IMAGE"
   wanted || { ok bases "already there: $BASE_IMAGE (amd64, arm64)" && return; }
   if from_hub; then
     copy_from_hub

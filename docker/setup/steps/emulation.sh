@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 . lib/apt.sh
 
 BINFMT=/proc/sys/fs/binfmt_misc
+RULE=/usr/lib/binfmt.d/qemu-aarch64.conf
 
 # registered: some interpreter for aarch64 is enabled and works inside containers
 registered() {
@@ -26,7 +27,8 @@ missing_emulation_packages() {
   has_apt || return 0
   if not_needed || registered || visible_after_mount; then return 0; fi
   have mount || printf 'mount\n'
-  missing_packages qemu-user-static binfmt-support
+  missing_packages qemu-user-static
+  [ "$(distribution)" = debian ] || missing_packages binfmt-support
 }
 
 mount_binfmt() {
@@ -39,11 +41,19 @@ visible_after_mount() { can_be_root && mount_binfmt && registered; }
 register() {
   mount_binfmt || cannot emulation 'the kernel does not offer binfmt_misc' \
     'Load it (sudo modprobe binfmt_misc), or use a native arm64 builder, then run this again.'
-  if has_systemd && [ -e /usr/lib/binfmt.d/qemu-aarch64.conf ]; then
+  if ! [ -e "$RULE" ]; then
+    as_root update-binfmts --enable qemu-aarch64
+  elif has_systemd; then
     as_root systemctl restart systemd-binfmt
   else
-    as_root update-binfmts --enable qemu-aarch64
+    apply_rule
   fi
+}
+
+# apply_rule: what systemd would do with the package's rule; one of that name without the F flag gives way
+apply_rule() {
+  [ ! -e "$BINFMT/qemu-aarch64" ] || echo -1 | as_root tee "$BINFMT/qemu-aarch64" >/dev/null
+  grep '^:qemu-aarch64:' "$RULE" | as_root tee "$BINFMT/register" >/dev/null
 }
 
 main() {
@@ -55,7 +65,7 @@ main() {
     ok emulation 'already registered: arm64 through QEMU'
     return
   fi
-  have update-binfmts || [ -e /usr/lib/binfmt.d/qemu-aarch64.conf ] || cannot emulation 'no QEMU for arm64 programs' \
+  have update-binfmts || [ -e "$RULE" ] || cannot emulation 'no QEMU for arm64 programs' \
     'Install the packages qemu-user-static and binfmt-support (or their like here), then run this again.'
   register
   registered || cannot emulation 'QEMU is installed but does not register for arm64' \
