@@ -59,15 +59,26 @@ def _show_error(error: NightlyError) -> None:
 
 def _profile(command: _Command) -> _Command:
     return click.option(
-        "--profile", metavar="local|local-real|production|PATH", help="Which profile; default NIGHTLY_PROFILE, or local."
+        "--profile",
+        metavar="local|local-real|production|PATH",
+        help="Which profile; default NIGHTLY_PROFILE, or local.",
     )(command)
 
 
 def _selection(command: _Command) -> _Command:
     options = (
-        click.option("--framework", "frameworks", multiple=True, help="Only this framework; repeat for more."),
-        click.option("--arch", "architectures", multiple=True, help="Only this architecture; repeat for more."),
-        click.option("--stage", "stages", multiple=True, help="Only this test stage (with its images); repeat for more."),
+        click.option(
+            "--framework", "frameworks", multiple=True, help="Only this framework; repeat for more."
+        ),
+        click.option(
+            "--arch", "architectures", multiple=True, help="Only this architecture; repeat for more."
+        ),
+        click.option(
+            "--stage",
+            "stages",
+            multiple=True,
+            help="Only this test stage (with its images); repeat for more.",
+        ),
         click.option("--images-only", is_flag=True, help="Build and publish; test nothing."),
     )
     for option in options:
@@ -129,7 +140,9 @@ def plan(profile: str | None, output: str, **selection: Any) -> None:
 @click.option("--revision", metavar="COMMIT", help="Build this commit instead of the night's own.")
 @click.option("--reuse", is_flag=True, help="Take over images this night already has of the same revision.")
 @click.option("--plain", is_flag=True, help="One line an event instead of the live view.")
-def run(profile: str | None, date: str, revision: str | None, plain: bool, reuse: bool, **selection: Any) -> None:  # noqa: FBT001
+def run(
+    profile: str | None, date: str, revision: str | None, plain: bool, reuse: bool, **selection: Any
+) -> None:
     """Run a night, or the selected part of it, and show it while it runs.
 
     A night of the past is built from the commit that was the head at 08:00 UTC of its date.
@@ -156,7 +169,7 @@ def run(profile: str | None, date: str, revision: str | None, plain: bool, reuse
 @click.argument("run_id")
 @click.option("--failed", is_flag=True, help="Only what was not good, and what waits for it.")
 @click.option("--plain", is_flag=True, help="One line an event instead of the live view.")
-def rerun(profile: str | None, run_id: str, failed: bool, plain: bool) -> None:  # noqa: FBT001
+def rerun(profile: str | None, run_id: str, failed: bool, plain: bool) -> None:
     """Repeat a run on the same commit. RUN_ID may be its first eight characters, as tags and messages have it.
 
     With --failed the images that were good are used as they are, by digest.
@@ -248,7 +261,7 @@ def doctor(profile: str | None, output: str) -> None:
 @_profile
 @click.option("--days", type=click.IntRange(min=1), help="Keep this many days; default from the profile.")
 @click.option("--yes", is_flag=True, help="Delete; without it only what would go is shown.")
-def prune(profile: str | None, days: int | None, yes: bool) -> None:  # noqa: FBT001
+def prune(profile: str | None, days: int | None, yes: bool) -> None:
     """Delete artifacts older than the profile keeps them, and what killed runs left behind.
 
     \b

@@ -1,7 +1,7 @@
 """Nights from the command line: start one, repeat one, read one.
 
-Between the command and Dagster: opens the instance, shows the night while it runs, makes the summary where no daemon
-does, and says how it ended.
+Between the command and Dagster: opens the instance, shows the night while it runs, makes the summary where no
+daemon does, and says how it ended.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from rich.console import Console
 
 from nightly_pipeline.assets.instance import close_dead_runs, find_run, open_instance
 from nightly_pipeline.assets.launch import Launch, Watcher, execute_night, execute_summary, launched_run
-from nightly_pipeline.assets.naming import JOB_NAME, RUN_DATE_TAG, SUMMARY_JOB_NAME
+from nightly_pipeline.assets.naming import RUN_DATE_TAG
 from nightly_pipeline.assets.night_run import run_facts
 from nightly_pipeline.assets.summary import links_of, night_report
 from nightly_pipeline.assets.upkeep import prepare_night
 from nightly_pipeline.assets.workplace import open_records, open_source
-from nightly_pipeline.errors import EnvironmentNotReady, RecordError, UsageError
+from nightly_pipeline.errors import UsageError
 from nightly_pipeline.model.dates import source_instant
 from nightly_pipeline.model.markdown import report_markdown
 from nightly_pipeline.model.outcomes import NightStatus
@@ -97,8 +97,12 @@ def repeat_run(settings: Settings, run_id: str, *, failed_only: bool, plain: boo
     report = night_report(instance, settings, open_records(settings), date=night, run_id=run.run_id)
     keys = _to_repeat(make_plan(settings), report, failed_only=failed_only)
     if not keys:
-        raise UsageError(f"everything in run {run.run_id} was good", next_step="Repeat all of it without --failed.")
-    request = NightRequest(date=night, plan=_part(make_plan(settings), keys), rerun_of=run.run_id, plain=plain)
+        raise UsageError(
+            f"everything in run {run.run_id} was good", next_step="Repeat all of it without --failed."
+        )
+    request = NightRequest(
+        date=night, plan=_part(make_plan(settings), keys), rerun_of=run.run_id, plain=plain
+    )
     return run_night(settings, request)
 
 
@@ -149,11 +153,13 @@ def prune_artifacts(settings: Settings, *, days: int | None, delete: bool) -> It
     for night in gone:
         count = store.delete(night.isoformat()) if delete else len(store.keys(night.isoformat()))
         yield f"{night}: {count} artifacts {'deleted' if delete else 'would go'}"
-    yield f"{len(gone)} nights older than {kept} days" + ("" if delete or not gone else "; delete them with --yes")
+    yield f"{len(gone)} nights older than {kept} days" + (
+        "" if delete or not gone else "; delete them with --yes"
+    )
 
 
 def _check_source(settings: Settings, request: NightRequest) -> None:
-    """Resolve the commit once before anything starts, so that a wrong one is an error here and no run full of blanks."""
+    """Resolve the commit before anything starts: a wrong one is an error here, and not a run full of blanks."""
     if request.rerun_of is None:
         night, today = date.fromisoformat(request.date), datetime.now(UTC).date()
         ref = request.revision or settings.source.ref
@@ -167,7 +173,9 @@ def _execute(settings: Settings, instance: dg.DagsterInstance, request: NightReq
 
     log = settings.home / "runs" / f"{launch.launch_id}.log"
     with _output_to(log) as terminal:
-        view = LiveNight(request.plan, console=Console(file=terminal, highlight=False), plain=request.plain or None)
+        view = LiveNight(
+            request.plan, console=Console(file=terminal, highlight=False), plain=request.plain or None
+        )
         listener = _Listener(settings, instance, request, launch, view)
         with view, Watcher(instance, launch, listener):
             try:
@@ -181,7 +189,12 @@ class _Listener:
     """Shows what the steps of a launch do."""
 
     def __init__(
-        self, settings: Settings, instance: dg.DagsterInstance, request: NightRequest, launch: Launch, view: LiveNight
+        self,
+        settings: Settings,
+        instance: dg.DagsterInstance,
+        request: NightRequest,
+        launch: Launch,
+        view: LiveNight,
     ) -> None:
         self._records = open_records(settings)
         self._instance = instance
@@ -199,7 +212,9 @@ class _Listener:
         if outcome is None:
             self._view.update(key, "bad", "no result")
         else:
-            self._view.update(key, "good" if is_good(outcome.status) else "bad", outcome.status.value, _detail(outcome))
+            self._view.update(
+                key, "good" if is_good(outcome.status) else "bad", outcome.status.value, _detail(outcome)
+            )
 
     def _outcome(self, key: Key) -> Outcome | None:
         if self._run_id is None:

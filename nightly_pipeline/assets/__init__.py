@@ -1,1 +1,1 @@
-"""The graph: factories of assets, checks, jobs, schedule and sensors. Thin: what to decide is decided below."""
+"""The graph: factories of assets, checks, jobs, schedule, sensors. Thin: what to decide is decided below."""

@@ -1,6 +1,6 @@
 """Jobs, the schedule, and the sensors that ask for the summary when a run ends."""
 
-# No `from __future__ import annotations` here: Dagster looks at the annotation of `context` itself, not at its text.
+# No `from __future__ import annotations` here: Dagster looks at the annotation of `context`, not at its text.
 
 from collections.abc import Sequence
 from datetime import UTC
@@ -51,7 +51,7 @@ def night_jobs(
             dg.define_asset_job(
                 framework_job_name(framework),
                 selection=dg.AssetSelection.assets(list(SOURCE_KEY), *own),
-                    tags=tags,
+                tags=tags,
                 description=f"One framework's part of the night: {framework} on every architecture.",
             )
         )
@@ -88,7 +88,7 @@ def night_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
 def summary_sensors(
     jobs: Sequence[UnresolvedAssetJobDefinition], summary: UnresolvedAssetJobDefinition
 ) -> list[dg.SensorDefinition]:
-    """One sensor an ending. They only ask for a summary run: a sensor that raises has already moved its cursor."""
+    """One sensor an ending. They only ask for a summary: a sensor that raises has already moved its cursor."""
     return [_sensor(name, status, jobs, summary) for name, status in _ENDINGS.items()]
 
 
@@ -115,4 +115,3 @@ def _sensor(
         return dg.RunRequest(run_key=run.run_id, partition_key=night, tags={SUMMARY_TAG: run.run_id})
 
     return sensor
-

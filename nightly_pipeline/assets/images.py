@@ -1,6 +1,6 @@
 """Assets of images: built, published, joined into a multi-arch index."""
 
-# No `from __future__ import annotations` here: Dagster looks at the annotation of `context` itself, not at its text.
+# No `from __future__ import annotations` here: Dagster looks at the annotation of `context`, not at its text.
 
 import dagster as dg
 
@@ -36,7 +36,7 @@ def image_asset(planned: PlannedImage, partitions: dg.PartitionsDefinition) -> d
         ),
     )
     def image(context: dg.AssetExecutionContext, workplace: Workplace) -> Result:
-        return _settled(context, workplace, _image_outcome(context, workplace, planned))
+        return _settled(workplace, _image_outcome(context, workplace, planned))
 
     return image
 
@@ -60,7 +60,7 @@ def _image_outcome(
         return reused or build_image(run, tools, print_line)
 
 
-def _settled(context: dg.AssetExecutionContext, workplace: Workplace, outcome: ImageOutcome) -> Result:
+def _settled(workplace: Workplace, outcome: ImageOutcome) -> Result:
     metadata = image_metadata(outcome, workplace.records())
     if outcome.status not in GOOD_IMAGE:
         # Told apart from a crash: the outcome is on record, and building the same thing again would not help.
@@ -68,7 +68,9 @@ def _settled(context: dg.AssetExecutionContext, workplace: Workplace, outcome: I
     return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(outcome.digest or ""))
 
 
-def publication_asset(planned: PlannedPublication, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+def publication_asset(
+    planned: PlannedPublication, partitions: dg.PartitionsDefinition
+) -> dg.AssetsDefinition:
     """The asset of one cell's published image."""
 
     @dg.asset(
@@ -125,7 +127,11 @@ def index_asset(planned: PlannedIndex, partitions: dg.PartitionsDefinition) -> d
         images = [
             publication
             for arch in planned.architectures
-            if (publication := records.published(night.partition, planned.framework, arch, prefer=night.image_runs))
+            if (
+                publication := records.published(
+                    night.partition, planned.framework, arch, prefer=night.image_runs
+                )
+            )
         ]
         outcome = publish_index(
             planned,

@@ -17,8 +17,8 @@ _DEFAULT_STATE = ".nightly/"
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The instance of dagster.yaml in the project's root.
 
-    Folders in that file are relative to the root, so the process goes there. Where NIGHTLY_HOME moves the state, the
-    instance's folders move along.
+    Folders in that file are relative to the root, so the process goes there. Where NIGHTLY_HOME moves the state,
+    the instance's folders move along.
     """
     bind_process_to(settings)
     os.chdir(settings.root)
@@ -32,11 +32,15 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 
 
 def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Runs that say they run, but whose process is gone (killed, or the machine restarted), are marked failed."""
-    running = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING])
+    """Mark runs failed that say they run, but whose process is gone (killed, or the machine restarted)."""
+    running = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING]
+    )
     dead = [run for run in instance.get_runs(running) if is_gone(run.tags.get(PROCESS_TAG, "::"))]
     for run in dead:
-        instance.report_run_failed(run, "The process that executed this run is gone; nobody saw how it ended.")
+        instance.report_run_failed(
+            run, "The process that executed this run is gone; nobody saw how it ended."
+        )
     return [run.run_id for run in dead]
 
 

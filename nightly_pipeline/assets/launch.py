@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import dagster as dg
 
@@ -55,7 +56,11 @@ class Launch:
 
     def tags(self) -> dict[str, str]:
         """The run's tags."""
-        optional = {REVISION_TAG: self.revision, RERUN_TAG: self.rerun_of, REUSE_TAG: "true" if self.reuse else None}
+        optional = {
+            REVISION_TAG: self.revision,
+            RERUN_TAG: self.rerun_of,
+            REUSE_TAG: "true" if self.reuse else None,
+        }
         return {
             RUN_DATE_TAG: self.date,
             PROFILE_TAG: self.profile,
@@ -82,9 +87,7 @@ def execute_night(instance: dg.DagsterInstance, launch: Launch, job: Callable[[]
     )
 
 
-def execute_summary(
-    instance: dg.DagsterInstance, job: dg.JobDefinition, *, date: str, run_id: str
-) -> bool:
+def execute_summary(instance: dg.DagsterInstance, job: dg.JobDefinition, *, date: str, run_id: str) -> bool:
     """Make the night's summary in this process; whether it succeeded."""
     result = job.execute_in_process(
         run_config=_QUIET,
@@ -118,9 +121,7 @@ class Watcher:
     Use it as a context manager: leaving it delivers what happened last.
     """
 
-    def __init__(
-        self, instance: dg.DagsterInstance, launch: Launch, listener: StepListener
-    ) -> None:
+    def __init__(self, instance: dg.DagsterInstance, launch: Launch, listener: StepListener) -> None:
         self._instance = instance
         self._launch = launch
         self._listener = listener
@@ -130,7 +131,7 @@ class Watcher:
         self._run_id: str | None = None
         self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
 
-    def __enter__(self) -> Watcher:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -151,7 +152,9 @@ class Watcher:
             self._deliver(self._run_id)
 
     def _deliver(self, run_id: str) -> None:
-        connection = self._instance.get_records_for_run(run_id, cursor=self._cursor, of_type=set(_STEP_EVENTS))
+        connection = self._instance.get_records_for_run(
+            run_id, cursor=self._cursor, of_type=set(_STEP_EVENTS)
+        )
         self._cursor = connection.cursor
         for record in connection.records:
             event = record.event_log_entry.dagster_event

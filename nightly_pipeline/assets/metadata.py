@@ -1,4 +1,4 @@
-"""Outcomes as Dagster metadata: what a person wants to see on the asset's page, numbers as numbers so that they plot."""
+"""Outcomes as Dagster metadata: what people look for on the asset's page, numbers as numbers, which plot."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def stage_metadata(outcome: StageOutcome, records: NightRecords) -> Metadata:
         "mode": outcome.mode,
         "runner": outcome.runner,
         "duration_s": outcome.duration_s,
-        **{name: value for name, value in outcome.counts.model_dump().items()},
+        **outcome.counts.model_dump(),
     }
     metadata |= _present(
         image_digest=outcome.image_digest,

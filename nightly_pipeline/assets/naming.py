@@ -31,7 +31,7 @@ def nights(go_live: date) -> dg.DailyPartitionsDefinition:
 
 
 def cell_group(framework: str, arch: str | None) -> str:
-    """The group of a cell's assets; a node shows only the last part of its key, so the group must name the cell."""
+    """The group of a cell's assets: a node shows only the last part of its key, so the group names the cell."""
     return f"{framework}_{arch}" if arch else framework
 
 

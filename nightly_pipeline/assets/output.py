@@ -1,4 +1,7 @@
-"""Bulk output goes to standard output, which Dagster keeps as the step's log: one context.log call is a database row."""
+"""Bulk output goes to standard output, which Dagster keeps as the step's log.
+
+One `context.log` call, in contrast, is one row in the database.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The commit of the night, resolved once; every build depends on it."""
 
-# No `from __future__ import annotations` here: Dagster looks at the annotation of `context` itself, not at its text.
+# No `from __future__ import annotations` here: Dagster looks at the annotation of `context`, not at its text.
 
 import dagster as dg
 
@@ -20,7 +20,7 @@ def source_revision_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefin
         partitions_def=partitions,
         group_name=NIGHT_GROUP,
         kinds={"git"},
-        description="The commit every image of the night is built from: the head of the configured ref, resolved once.",
+        description="The commit every image of the night is built from: the head of the ref, resolved once.",
     )
     def source_revision(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.MaterializeResult:
         settings = workplace.settings()

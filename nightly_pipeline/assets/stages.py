@@ -1,6 +1,6 @@
 """Assets of test stages, each with a check that is red when its tests are not good."""
 
-# No `from __future__ import annotations` here: Dagster looks at the annotation of `context` itself, not at its text.
+# No `from __future__ import annotations` here: Dagster looks at the annotation of `context`, not at its text.
 
 import dagster as dg
 
@@ -85,6 +85,6 @@ def _description(planned: PlannedStage) -> str:
     verb = "Runs" if planned.mode == "run" else "Collects, without running,"
     gpus = f" with {planned.gpus} GPU(s)" if planned.gpus else ""
     return (
-        f"{verb} the {planned.stage} tests of {planned.framework} for {planned.platform} on {planned.runner}{gpus}, "
-        f"within {planned.timeout_s / 60:g} minutes."
+        f"{verb} the {planned.stage} tests of {planned.framework} for {planned.platform} "
+        f"on {planned.runner}{gpus}, within {planned.timeout_s / 60:g} minutes."
     )

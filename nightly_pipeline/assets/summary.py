@@ -1,10 +1,10 @@
 """The summary of a night: report, page, message. It runs after success, failure and cancellation alike.
 
-It cannot be a downstream step of the night (it would be abandoned with the steps it should report), so it is a run of
-its own, which can be repeated.
+It cannot be a downstream step of the night (it would be abandoned with the steps it should report), so it is a run
+of its own, which can be repeated.
 """
 
-# No `from __future__ import annotations` here: Dagster looks at the annotation of `context` itself, not at its text.
+# No `from __future__ import annotations` here: Dagster looks at the annotation of `context`, not at its text.
 
 from datetime import UTC, datetime
 

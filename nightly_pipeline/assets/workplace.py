@@ -1,4 +1,4 @@
-"""The resource every step works with: the profile's settings made into tools, and a workspace for each step."""
+"""The resource every step works with: the profile's settings made into tools, and a workspace a step."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from nightly_pipeline.planning import make_plan
 from nightly_pipeline.settings import Settings, load_settings
 from nightly_pipeline.steps.bases import bases_of, pin_bases
 from nightly_pipeline.steps.build import BuildTools
-from nightly_pipeline.steps.publish import PublishTools
 from nightly_pipeline.steps.ports import Notifier
+from nightly_pipeline.steps.publish import PublishTools
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.source import NightRun, revision_of
 from nightly_pipeline.steps.stages import StageTools
@@ -29,8 +29,8 @@ from nightly_pipeline.tools.buildx_command import BuildOptions
 from nightly_pipeline.tools.containers import DockerContainerRunner
 from nightly_pipeline.tools.git import GitRepository
 from nightly_pipeline.tools.junit import write_junit
-from nightly_pipeline.tools.slack import NullNotifier, SlackNotifier, WebhookNotifier
 from nightly_pipeline.tools.logins import RegistryLogins, digest_behind, open_registries
+from nightly_pipeline.tools.slack import NullNotifier, SlackNotifier, WebhookNotifier
 
 
 def open_records(settings: Settings) -> NightRecords:

@@ -10,8 +10,8 @@ from nightly_pipeline.settings import Settings
 from nightly_pipeline.tools.clouds import credentials_for
 from nightly_pipeline.tools.registry import OciRegistry
 from nightly_pipeline.tools.registry_auth import CredentialProvider
-from nightly_pipeline.tools.registry_manifests import parse_reference
 from nightly_pipeline.tools.registry_login import docker_config
+from nightly_pipeline.tools.registry_manifests import parse_reference
 
 
 def open_registries(settings: Settings) -> dict[str, OciRegistry]:

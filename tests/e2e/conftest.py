@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,17 +89,23 @@ def config_of(host: str, repository: str, digest: str) -> dict:
         real = [child for child in document["manifests"] if child["platform"]["architecture"] != "unknown"]
         assert len(real) == 1
         return config_of(host, repository, real[0]["digest"])
-    blob = httpx.get(f"http://{host}/v2/{repository}/blobs/{document['config']['digest']}", follow_redirects=True)
+    blob = httpx.get(
+        f"http://{host}/v2/{repository}/blobs/{document['config']['digest']}", follow_redirects=True
+    )
     return blob.json()
 
 
 def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True
+    )
     return done.stdout.strip()
 
 
-def make_night(folder: Path, frameworks: tuple[str, ...], table: Mapping[str, Any] | None = None) -> SmallNight:
+def make_night(
+    folder: Path, frameworks: tuple[str, ...], table: Mapping[str, Any] | None = None
+) -> SmallNight:
     """A repository with this checkout's docker/ folder in one commit, and a profile of some frameworks."""
     source = folder / "source"
     source.mkdir(parents=True)
@@ -128,6 +134,6 @@ def make_night(folder: Path, frameworks: tuple[str, ...], table: Mapping[str, An
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for one module's nights."""
-    yield tmp_path_factory.mktemp("night")
+    return tmp_path_factory.mktemp("night")

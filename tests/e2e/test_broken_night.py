@@ -30,7 +30,9 @@ AMD64_ONLY = {"architectures": {"arm64": None}, "frameworks": {"vllm": {"overrid
 def night(place: Path) -> SmallNight:
     small = make_night(place, ("vllm", "sglang"), AMD64_ONLY)
     dockerfile = small.source / "docker" / "sglang" / "Dockerfile"
-    dockerfile.write_text(dockerfile.read_text().replace("AS framework\n", "AS framework\nCOPY absent.txt /absent.txt\n"))
+    dockerfile.write_text(
+        dockerfile.read_text().replace("AS framework\n", "AS framework\nCOPY absent.txt /absent.txt\n")
+    )
     (small.source / "docker" / "suite" / "unit").mkdir(exist_ok=True)
     (small.source / "docker" / "suite" / "unit" / "test_broken_on_purpose.py").write_text(FAILING_TEST)
     git(small.source, "add", "-A")

@@ -121,7 +121,11 @@ def test_artifacts_lie_where_the_contract_says(night: SmallNight) -> None:
         "junit.xml",
         "container.log",
     }
-    assert {path.name for path in (cell / "runtime_image").iterdir()} >= {"outcome.json", "build.log", "metrics.json"}
+    assert {path.name for path in (cell / "runtime_image").iterdir()} >= {
+        "outcome.json",
+        "build.log",
+        "metrics.json",
+    }
 
 
 def test_dagsters_records_say_the_same(night: SmallNight) -> None:
