@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from nightly_pipeline.model.outcomes import Record
+from nightly_pipeline.model.outcomes import EngineFacts, Record
 
 Key = tuple[str, ...]
 
@@ -66,6 +66,12 @@ class PlannedImage(Record):
     def key(self) -> Key:
         """The asset's key."""
         return image_key(self.framework, self.arch, self.kind)
+
+    @property
+    def engine(self) -> EngineFacts:
+        """The inference engine that is put into it."""
+        kind: Literal["mock", "real"] = "mock" if self.build_args.get("ENGINE_KIND") == "mock" else "real"
+        return EngineFacts(kind=kind, name=self.framework, version=self.build_args.get("ENGINE_VERSION"))
 
     @property
     def depends_on(self) -> tuple[Key, ...]:

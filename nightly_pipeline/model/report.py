@@ -101,7 +101,9 @@ class Known:
     runs: Sequence[RunFacts]
     outcomes: Mapping[str, Mapping[Key, Outcome]]  # run id -> key -> outcome
     source_revision: str | None
-    source_problems: Mapping[str, str] = field(default_factory=dict)  # run id -> why it had no commit to build
+    source_problems: Mapping[str, str] = field(
+        default_factory=dict
+    )  # run id -> why it had no commit to build
 
 
 def key_of(outcome: Outcome) -> Key:

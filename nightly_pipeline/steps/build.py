@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
-from nightly_pipeline.errors import BuildError, BuildTimedOut, NightlyError, SanityCheckFailed
+from nightly_pipeline.errors import BuildError, BuildTimedOut, NightlyError
 from nightly_pipeline.model.metrics import BuildMetrics
 from nightly_pipeline.model.oci import compressed_size, is_index, platform_children
-from nightly_pipeline.model.outcomes import EngineFacts, ImageOutcome, ImageStatus
+from nightly_pipeline.model.outcomes import ImageOutcome, ImageStatus
 from nightly_pipeline.model.plan import PlannedImage
-from nightly_pipeline.model.requests import BuildRequest, BuildResult, ContainerSpec, Revision
+from nightly_pipeline.model.requests import (
+    BuildRequest,
+    BuildResult,
+    ContainerSpec,
+    Revision,
+)
 from nightly_pipeline.model.tags import framework_run_tag, run_tag
 from nightly_pipeline.steps.bases import base_digest, pinned_arguments
 from nightly_pipeline.steps.logs import KeptLog
 from nightly_pipeline.steps.ports import ContainerRunner, ImageBuilder, LineSink, Registry
 from nightly_pipeline.steps.records import NightRecords
+from nightly_pipeline.steps.sanity import SANITY_COMMAND, SANITY_DEADLINE_S, check_sanity
 
-SANITY_COMMAND = ("/opt/nightly/sanity.py",)
-SANITY_DEADLINE_S = 120.0
 LOG_FILE = "build.log"
 METRICS_FILE = "metrics.json"
 
@@ -33,7 +37,7 @@ class Logins(Protocol):
     """Registry logins for a command that talks to registries by itself."""
 
     def docker_config(self) -> AbstractContextManager[Path | None]:
-        """A DOCKER_CONFIG of this step's own with fresh logins, removed afterwards; None when none is needed."""
+        """A DOCKER_CONFIG of this step's own with fresh logins, removed afterwards; None needs none."""
         ...
 
 
@@ -83,24 +87,25 @@ class ImageRun:
 
 
 def build_image(run: ImageRun, tools: BuildTools, log: LineSink) -> ImageOutcome:
-    """Build, push, check, tag; write the outcome and the metrics down, whatever happens, and return the outcome.
+    """Build, push, check, tag; write outcome and metrics down, whatever happens, and return the outcome.
 
-    A build that fails is an outcome, not an exception. Only what interrupts this process passes through, after the
-    outcome `cancelled` was written.
+    A build that fails is an outcome, not an exception. What interrupts this process passes through, after the
+    outcome `cancelled` was written; so does a defect of ours, after `failed` was.
     """
-    started = datetime.now(UTC)
-    clock = monotonic()
-    kept = KeptLog(log, tools.workspace / LOG_FILE)
+    started, clock = datetime.now(UTC), monotonic()
     fields: dict[str, Any] = {"status": ImageStatus.CANCELLED, "message": "interrupted"}
     metrics: BuildMetrics | None = None
     try:
-        with kept:
+        with KeptLog(log, tools.workspace / LOG_FILE) as kept:
             result = _build(run, tools, kept)
             metrics = result.metrics
             fields = _settle(run, tools, result, kept)
     except NightlyError as error:
         metrics = metrics or _metrics_of(error)
         fields = {"status": _status_of(error), "message": str(error)}
+    except Exception as error:
+        fields = {"status": ImageStatus.FAILED, "message": f"{type(error).__name__}: {error}"}
+        raise
     finally:
         outcome = _outcome(run, fields, started=started, duration_s=monotonic() - clock)
         outcome = _write(run, tools, outcome, metrics)
@@ -108,7 +113,7 @@ def build_image(run: ImageRun, tools: BuildTools, log: LineSink) -> ImageOutcome
 
 
 def reuse_image(run: ImageRun, tools: BuildTools) -> ImageOutcome | None:
-    """Take over the image this night already has of the same revision, when it is good and still in the registry.
+    """Take over the image this night already has of the same revision and engine, if it is in the registry.
 
     The run's tag is put on it and the outcome `reused` written down. None when there is nothing to take over.
 
@@ -117,16 +122,17 @@ def reuse_image(run: ImageRun, tools: BuildTools) -> ImageOutcome | None:
     """
     planned = run.planned
     image = tools.records.good_image(run.date, planned.framework, planned.arch, planned.kind)
-    if image is None or image.digest is None or image.source_revision != run.revision.label:
+    if image is None or image.digest is None or tools.registry.digest_of(image.digest) is None:
         return None
-    if tools.registry.digest_of(image.digest) is None:
+    if (image.source_revision, image.engine) != (run.revision.label, planned.engine):
         return None
     tools.registry.put_tag(run.run_tag, image.digest)
+    moved = tools.registry.digest_of(planned.moving_tag) == image.digest
     outcome = image.model_copy(
         update={
             "run_id": run.run_id,
             "status": ImageStatus.REUSED,
-            "tags": (planned.moving_tag, run.run_tag),
+            "tags": (planned.moving_tag, run.run_tag) if moved else (run.run_tag,),
             "built_by_run": image.built_by_run or image.run_id,
             "started_at": datetime.now(UTC),
             "duration_s": 0.0,
@@ -137,7 +143,9 @@ def reuse_image(run: ImageRun, tools: BuildTools) -> ImageOutcome | None:
     return outcome
 
 
-def build_request(run: ImageRun, tools: BuildTools, *, created: datetime, docker_config: Path | None) -> BuildRequest:
+def build_request(
+    run: ImageRun, tools: BuildTools, *, created: datetime, docker_config: Path | None
+) -> BuildRequest:
     """The build as a value: what buildx will be asked to do."""
     planned = run.planned
     caches = tools.cache_repository
@@ -164,7 +172,9 @@ def _cache_sources(planned: PlannedImage, tools: BuildTools) -> tuple[str, ...]:
         return ()
     # A runtime image shares the framework image's layers, so that cache serves it on a builder that is new.
     framework_cache = planned.cache_tag.replace("-runtime-", "-framework-", 1)
-    return tuple(dict.fromkeys(f"{tools.cache_repository}:{tag}" for tag in (planned.cache_tag, framework_cache)))
+    return tuple(
+        dict.fromkeys(f"{tools.cache_repository}:{tag}" for tag in (planned.cache_tag, framework_cache))
+    )
 
 
 def _labels(run: ImageRun, created: datetime) -> dict[str, str]:
@@ -191,50 +201,25 @@ def _settle(run: ImageRun, tools: BuildTools, result: BuildResult, log: LineSink
     answered = registry.digest_of(run.run_tag)
     if answered != result.digest:
         raise BuildError(
-            f"pushed {result.digest} as {registry.reference(run.run_tag)}, but the registry answers {answered}"
+            f"{result.digest} was pushed as {registry.reference(run.run_tag)}, which answers {answered}"
         )
     if planned.kind == "runtime":
-        check_sanity(run, tools, result.digest, log)
+        _check_sanity(run, tools, result.digest, log)
+    size = image_bytes(registry, result.digest)
     registry.put_tag(planned.moving_tag, result.digest)
     return {
         "status": ImageStatus.BUILT,
         "digest": result.digest,
         "reference": registry.reference(result.digest),
         "tags": (planned.moving_tag, run.run_tag),
-        "size_bytes": image_bytes(registry, result.digest),
+        "size_bytes": size,
     }
 
 
-def check_sanity(run: ImageRun, tools: BuildTools, digest: str, log: LineSink) -> None:
-    """Start the image's own check in it.
-
-    Raises:
-        SanityCheckFailed: it does not start, or says that the image is not what its labels say.
-    """
-    log(f"sanity check of {tools.registry.reference(digest)}")
-    said: list[str] = []
-
-    def listen(line: str) -> None:
-        said.append(line)
-        log(line)
-
+def _check_sanity(run: ImageRun, tools: BuildTools, digest: str, log: LineSink) -> None:
     with tools.logins.docker_config() as docker_config:
-        result = tools.containers.run(
-            _sanity_spec(run, tools, digest, docker_config), workspace=tools.workspace / "sanity", log=listen
-        )
-    if result.exit_code != 0:
-        how = "did not end in time" if result.timed_out else f"ended with exit code {result.exit_code}"
-        cell = f"{run.planned.framework}/{run.planned.arch}"
-        raise SanityCheckFailed(f"the sanity check of {cell} {how}: {_complaint(said)}")
-
-
-def _complaint(said: Sequence[str]) -> str:
-    """What a sanity check that ended badly found: its failed checks, or its last line when it said nothing we can read."""
-    try:
-        checks = json.loads("\n".join(said))["checks"]
-        return "; ".join(f"{check['name']}: {check['detail']}" for check in checks if not check["ok"])
-    except (ValueError, KeyError, TypeError):
-        return said[-1] if said else "it said nothing"
+        spec = _sanity_spec(run, tools, digest, docker_config)
+        check_sanity(spec, tools.containers, workspace=tools.workspace / "sanity", log=log)
 
 
 def _sanity_spec(run: ImageRun, tools: BuildTools, digest: str, docker_config: Path | None) -> ContainerSpec:
@@ -252,25 +237,21 @@ def _sanity_spec(run: ImageRun, tools: BuildTools, digest: str, docker_config: P
 
 
 def image_bytes(registry: Registry, digest: str) -> int | None:
-    """Compressed size of an image, or of the one image in an index; None when the registry does not have it."""
+    """Compressed size of an image, or of the images in an index; None when one is not in the registry."""
     answer = registry.manifest(digest)
     if answer is None:
         return None
     document = json.loads(answer[0])
     if not is_index(document):
         return compressed_size(document)
-    sizes = [image_bytes(registry, child["digest"]) or 0 for child in platform_children(document)]
-    return sum(sizes)
+    sizes = [image_bytes(registry, child["digest"]) for child in platform_children(document)]
+    return None if None in sizes else sum(size or 0 for size in sizes)
 
 
-def _outcome(run: ImageRun, fields: Mapping[str, Any], *, started: datetime, duration_s: float) -> ImageOutcome:
+def _outcome(
+    run: ImageRun, fields: Mapping[str, Any], *, started: datetime, duration_s: float
+) -> ImageOutcome:
     planned = run.planned
-    arguments = planned.build_args
-    engine = EngineFacts(
-        kind="mock" if arguments.get("ENGINE_KIND") == "mock" else "real",
-        name=planned.framework,
-        version=arguments.get("ENGINE_VERSION"),
-    )
     return ImageOutcome(
         date=run.date,
         run_id=run.run_id,
@@ -281,24 +262,33 @@ def _outcome(run: ImageRun, fields: Mapping[str, Any], *, started: datetime, dur
         started_at=started,
         duration_s=round(duration_s, 3),
         source_revision=run.revision.label,
-        engine=engine,
+        engine=planned.engine,
         **fields,
     )
 
 
-def _write(run: ImageRun, tools: BuildTools, outcome: ImageOutcome, metrics: BuildMetrics | None) -> ImageOutcome:
-    records, key = tools.records, run.planned.key
-    artifacts = {}
-    log_file = tools.workspace / LOG_FILE
-    if log_file.is_file():
-        artifacts["log"] = records.keep_file(run.date, run.run_id, key, log_file)
-    if metrics is not None:
-        metrics = metrics.model_copy(update={"image_bytes": outcome.size_bytes or metrics.image_bytes})
-        document = metrics.model_dump_json(indent=2)
-        artifacts["metrics"] = records.write_text(run.date, run.run_id, key, METRICS_FILE, document)
-    outcome = outcome.model_copy(update={"artifacts": artifacts})
-    records.write_outcome(outcome)
+def _write(
+    run: ImageRun, tools: BuildTools, outcome: ImageOutcome, metrics: BuildMetrics | None
+) -> ImageOutcome:
+    outcome = outcome.model_copy(update={"artifacts": _keep(run, tools, outcome, metrics)})
+    tools.records.write_outcome(outcome)
     return outcome
+
+
+def _keep(
+    run: ImageRun, tools: BuildTools, outcome: ImageOutcome, metrics: BuildMetrics | None
+) -> dict[str, str]:
+    """Keep log and metrics. What cannot be kept is left out; the outcome matters more."""
+    records, where = tools.records, (run.date, run.run_id, run.planned.key)
+    log_file, kept = tools.workspace / LOG_FILE, {}
+    with suppress(NightlyError, OSError):
+        if log_file.is_file():
+            kept["log"] = records.keep_file(*where, log_file)
+    with suppress(NightlyError, OSError):
+        if metrics is not None:
+            metrics = metrics.model_copy(update={"image_bytes": outcome.size_bytes or metrics.image_bytes})
+            kept["metrics"] = records.write_text(*where, METRICS_FILE, metrics.model_dump_json(indent=2))
+    return kept
 
 
 def _status_of(error: NightlyError) -> ImageStatus:
@@ -308,4 +298,3 @@ def _status_of(error: NightlyError) -> ImageStatus:
 def _metrics_of(error: NightlyError) -> BuildMetrics | None:
     metrics = getattr(error, "metrics", None)
     return metrics if isinstance(metrics, BuildMetrics) else None
-

@@ -1,4 +1,4 @@
-"""What the steps need from the outside, as Protocols: the tools implement them, tests bring fakes of their own."""
+"""What the steps need from outside, as Protocols: tools implement them, tests bring fakes of their own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SourceRepository(Protocol):
         ...
 
     def export(self, revision: Revision, destination: Path) -> Path:
-        """Write the revision's files below `destination` (reused when there already) and return their root."""
+        """Write the revision's files below `destination` (reused when there) and return their root."""
         ...
 
 
@@ -35,12 +35,12 @@ class ImageBuilder(Protocol):
     """Builds and pushes one image."""
 
     def build(self, request: BuildRequest, log: LineSink) -> BuildResult:
-        """Raises BuildError (with `metrics` of what was seen), BuildTimedOut, DiskFull, EnvironmentNotReady."""
+        """Raises BuildError (with `metrics` as far as seen), BuildTimedOut, DiskFull, EnvironmentNotReady."""
         ...
 
 
 class Registry(Protocol):
-    """One repository in one registry. "Absent" is an answer (None); "could not ask" is RegistryUnavailable."""
+    """One repository in a registry. "Absent" is an answer (None); "could not ask" is RegistryUnavailable."""
 
     @property
     def role(self) -> str:
@@ -60,11 +60,11 @@ class Registry(Protocol):
         ...
 
     def config_of(self, digest: str) -> dict[str, Any]:
-        """The image configuration (labels, architecture, ...) of a manifest or of an index's one real platform."""
+        """The image configuration (labels, environment, ...) of a manifest or of an index's one image."""
         ...
 
     def put_tag(self, tag: str, digest: str) -> None:
-        """Make `tag` name `digest`, which is there already. The bytes, and so the digest, stay as they are."""
+        """Make `tag` name `digest`, which is there already. The bytes, and so the digest, stay the same."""
         ...
 
     def put_index(self, tags: Iterable[str], manifest: bytes, media_type: str) -> str:
@@ -96,7 +96,7 @@ class ContainerRunner(Protocol):
 
 
 class ArtifactStore(Protocol):
-    """Where artifacts are kept. Keys are relative, with forward slashes: `2026-11-20/<run>/vllm/amd64/unit/junit.xml`."""
+    """Where artifacts are kept. Keys are relative: `2026-11-20/<run>/vllm/amd64/unit/junit.xml`."""
 
     def write(self, key: str, content: bytes) -> None:
         """Write whole or not at all; an existing artifact is replaced."""
@@ -131,5 +131,9 @@ class Notifier(Protocol):
     """Delivers the team's message."""
 
     def post(self, *, text: str, blocks: list[dict[str, Any]], key: str) -> str | None:
-        """Send or, when a message for `key` is on record, update; return where it can be seen. Raises NotificationError."""
+        """Send, or update the message that is on record for `key`; return where it can be seen.
+
+        Raises:
+            NotificationError: it could not be delivered.
+        """
         ...

@@ -5,6 +5,7 @@ Keys are `{date}/{run_id}/{framework}/{arch}/{image or stage}/...`; an index's f
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ SOURCE_FILE = "source.json"
 SOURCE_PROBLEM_FILE = "source_problem.txt"
 BASES_FILE = "bases.json"
 _REVISION = TypeAdapter(Revision)
+_DOCUMENT = TypeAdapter(dict[str, Any])
 _BASES = TypeAdapter(dict[str, str])
 _KINDS: dict[str, type[ImageOutcome | StageOutcome | PublicationOutcome]] = {
     "image": ImageOutcome,
@@ -42,8 +44,7 @@ _KINDS: dict[str, type[ImageOutcome | StageOutcome | PublicationOutcome]] = {
 class NightRecords:
     """The records of every night, typed.
 
-    A record that cannot be read (cut short, of another version) counts as absent, and `problems` names it: unknown is
-    never green.
+    A record that cannot be read (cut short, of another version) counts as absent: unknown is never green.
     """
 
     store: ArtifactStore
@@ -57,11 +58,9 @@ class NightRecords:
     def write_outcome(self, outcome: Outcome) -> None:
         """Write an outcome down; the last one written for an entry of a run counts."""
         kind = next(name for name, cls in _KINDS.items() if isinstance(outcome, cls))
-        document = TypeAdapter(dict[str, Any]).dump_json(
-            {"record": kind, **outcome.model_dump(mode="json")}, indent=2
-        )
+        document = {"record": kind, **outcome.model_dump(mode="json")}
         folder = self.folder(outcome.date, outcome.run_id, key_of(outcome))
-        self.store.write(f"{folder}/{OUTCOME_FILE}", document)
+        self.store.write(f"{folder}/{OUTCOME_FILE}", json.dumps(document, indent=2).encode())
 
     def outcomes(self, date: str, run_id: str) -> dict[Key, Outcome]:
         """Every outcome of one run."""
@@ -88,7 +87,7 @@ class NightRecords:
     def published(
         self, date: str, framework: str, arch: str, *, prefer: Sequence[str] = ()
     ) -> PublicationOutcome | None:
-        """The newest publication of a cell that was served, or that of the first preferred run that has one."""
+        """The newest good publication of a cell, or that of the first preferred run that has one."""
         key = publication_key(framework, arch)
         found = [outcome for outcome in self._of(date, key) if isinstance(outcome, PublicationOutcome)]
         good = [outcome for outcome in found if outcome.status in GOOD_PUBLICATION]
@@ -126,7 +125,7 @@ class NightRecords:
 
     def write_source_problem(self, date: str, run_id: str, message: str) -> None:
         """Write down why the commit of a run could not be had: nothing of the run can start then."""
-        self.store.write(f"{date}/{run_id}/{SOURCE_PROBLEM_FILE}", message.encode())
+        self.store.write(f"{date}/{run_id}/{SOURCE_PROBLEM_FILE}", message.encode(errors="backslashreplace"))
 
     def source_problem(self, date: str, run_id: str) -> str | None:
         """Why the commit of a run could not be had; None when that is not what happened."""
@@ -136,7 +135,7 @@ class NightRecords:
     def write_text(self, date: str, run_id: str, key: Key, name: str, text: str) -> str:
         """Keep a text of an entry; return its key in the store."""
         path = f"{self.folder(date, run_id, key)}/{name}"
-        self.store.write(path, text.encode())
+        self.store.write(path, text.encode(errors="backslashreplace"))
         return path
 
     def keep_file(self, date: str, run_id: str, key: Key, path: Path) -> str:
@@ -158,8 +157,8 @@ class NightRecords:
     def _read(self, key: str) -> Outcome | None:
         content = self.store.read(key)
         try:
-            document = TypeAdapter(dict[str, Any]).validate_json(content or b"")
-            return _KINDS[document.pop("record")].model_validate(document)
+            document = _DOCUMENT.validate_json(content or b"")
+            return _KINDS[str(document.pop("record"))].model_validate(document)
         except (ValidationError, KeyError):
             return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from nightly_pipeline.errors import RecordError
 from nightly_pipeline.model.plan import Plan
@@ -22,7 +23,9 @@ def gather_report(date: str, plan: Plan, runs: Sequence[RunFacts], records: Nigh
     """
     relevant = [run for run in runs if run.planned]
     if not relevant:
-        raise RecordError(f"no run is on record for the night of {date}", next_step=f"Start one: nightly run --date {date}")
+        raise RecordError(
+            f"no run is on record for the night of {date}", next_step=f"Start one: nightly run --date {date}"
+        )
     known = Known(
         runs=relevant,
         outcomes={run.run_id: records.outcomes(date, run.run_id) for run in relevant},
@@ -46,9 +49,10 @@ def _source_problems(date: str, runs: Sequence[RunFacts], records: NightRecords)
 
 
 def _revision(date: str, runs: Sequence[RunFacts], records: NightRecords) -> str | None:
-    """The commit of the newest run that has one on record."""
+    """The commit of the newest run that has one on record. A damaged record leaves the report as it is."""
     for run in reversed(runs):
-        revision = records.revision(date, run.run_id)
-        if revision is not None:
-            return revision.label
+        with suppress(RecordError):
+            revision = records.revision(date, run.run_id)
+            if revision is not None:
+                return revision.label
     return None
