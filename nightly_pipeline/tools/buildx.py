@@ -34,6 +34,8 @@ from nightly_pipeline.tools.process import LineSink
 _QUESTION_S = 120.0
 """How long a question to the engine or a registry may take."""
 
+_STORE = "The engine must keep images in containerd's store (`containerd-snapshotter`): see `nightly doctor`."
+
 _GRACE_S = 20.0
 """How long a build that is ended may take to cancel its steps."""
 
@@ -95,7 +97,7 @@ class BuildxBuilder:
             digest = _digest(metadata_file, request, progress)
         metrics = progress.metrics()
         if request.push_reference:
-            size = _image_bytes(request, digest)
+            size = _image_bytes(request, digest, progress)
             metrics = metrics.model_copy(update={"image_bytes": size})
         return BuildResult(digest=digest, metrics=metrics)
 
@@ -152,14 +154,18 @@ def _digest(metadata_file: Path, request: BuildRequest, progress: Progress) -> s
     except (OSError, ValueError, KeyError) as error:
         raise BuildError(
             f"{request.target} for {request.platform} was built, but buildx did not say its digest.",
-            next_step="The image store must be containerd's: see `nightly doctor`.",
+            next_step=_STORE,
             metrics=progress.metrics(),
         ) from error
     return str(digest)
 
 
-def _image_bytes(request: BuildRequest, digest: str) -> int | None:
-    """Compressed size of the platform's config and layers; None when the registry could not be asked."""
+def _image_bytes(request: BuildRequest, digest: str, progress: Progress) -> int | None:
+    """Compressed size of the platform's config and layers; None when the registry could not be asked.
+
+    Raises:
+        BuildError: the registry was asked and does not have the image.
+    """
     repository = (request.push_reference or "").rpartition(":")[0]
     try:
         manifest = _manifest(request, f"{repository}@{digest}")
@@ -167,8 +173,16 @@ def _image_bytes(request: BuildRequest, digest: str) -> int | None:
             if _platform(child) == request.platform:
                 manifest = _manifest(request, f"{repository}@{child['digest']}")
         return int(manifest["config"]["size"]) + sum(int(layer["size"]) for layer in manifest["layers"])
-    except (ProcessError, ValueError, KeyError, TypeError):
-        return None  # a figure for the report, no reason to lose an image that is built and pushed
+    except ProcessError as error:
+        if not error.stderr_tail.endswith(f"{digest}: not found"):
+            return None  # a figure for the report, no reason to lose an image that is built and pushed
+        raise BuildError(
+            f"{request.target} for {request.platform} was built, but {repository}@{digest} is not there.",
+            next_step=_STORE,
+            metrics=progress.metrics(),
+        ) from error
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _platform(descriptor: dict[str, Any]) -> str:

@@ -80,7 +80,10 @@ def _builder(request: BuildRequest) -> str | None:
 def _output(push_reference: str | None, options: BuildOptions) -> str:
     if push_reference is None:
         return "type=image,push=false"
-    return f"type=image,name={push_reference},push=true,{_compression(options)}"
+    # `push=` without a value is "push" to BuildKit, which moves the tag once, when everything is there. With
+    # `push=true` buildx pushes again through the engine, which moves the tag to each child on the way: an
+    # immutable tag cannot take that. `store=false`: this engine may never run the image, so why unpack it.
+    return f"type=image,name={push_reference},push=,store=false,{_compression(options)}"
 
 
 def _cache_to(reference: str | None, options: BuildOptions) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ class FakeRegistry:
     immutable_tags: bool = False
     deletable: bool = True
     digest_header: bool = True
-    expires_in: float | None = 300.0
+    expires_in: float | None = 300
     token_uses: int | None = None
     discard_uploads: bool = False  # only their digests are kept
     repositories: dict[str, Repository] = field(default_factory=dict)
@@ -191,6 +191,10 @@ class FakeRegistry:
             for scope in granted
         )
 
+    def knows(self, authorization: str | None) -> bool:
+        bearer = (authorization or "").removeprefix("Bearer ") in self.tokens
+        return {"none": True, "basic": authorization == self.basic, "bearer": bearer}[self.auth]
+
     @property
     def basic(self) -> str | None:
         if self.login is None:
@@ -263,7 +267,8 @@ class _Handler(BaseHTTPRequestHandler):
     def route(self) -> None:
         registry = self.server.registry
         if self.url.path in {"/v2", "/v2/"}:
-            self.reply(200)
+            # Docker's older client decides here, once, whether and how it has to log in.
+            self.reply(200) if registry.knows(self.headers.get("Authorization")) else self.challenge("", "")
             return
         match = re.fullmatch(
             r"/v2/(?P<name>.+)/(?P<kind>manifests|blobs|uploads)/(?P<last>[^/]*)", self.url.path
@@ -286,7 +291,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.error(404, "MANIFEST_UNKNOWN")
             return
         content, media_type = repository.manifests[digest]
-        if media_type not in self.headers.get("Accept", ""):
+        accepted = ", ".join(self.headers.get_all("Accept", []))
+        if media_type not in accepted and "*/*" not in accepted:
             self.error(404, "MANIFEST_UNKNOWN")
             return
         named = {"Docker-Content-Digest": digest} if self.server.registry.digest_header else {}
@@ -361,7 +367,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.registry.auth == "bearer":
             actions = {"push": "pull,push", "delete": "pull,push,delete"}.get(action, action)
             realm = f"http://{self.server.registry.host}/token"
-            how = f'Bearer realm="{realm}",service="fake",scope="repository:{name}:{actions}"'
+            scope = f',scope="repository:{name}:{actions}"' if name else ""
+            how = f'Bearer realm="{realm}",service="fake"{scope}'
         self.error(401, "UNAUTHORIZED", headers={"WWW-Authenticate": how})
 
     def error(self, status: int, code: str, message: str = "", headers: dict[str, str] | None = None) -> None:

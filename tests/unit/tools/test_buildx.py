@@ -23,6 +23,7 @@ inspect)
     cat "$0.inspect" ;;
 imagetools)
     for name; do :; done
+    if [ -e "$0.absent" ]; then echo "ERROR: $name: not found" >&2; exit 1; fi
     cat "$0.manifest.${name#*@}" ;;
 build)
     attempt=$(grep -c '^buildx build' "$0.calls")
@@ -121,6 +122,13 @@ def test_the_image_size_is_that_of_its_platform(docker, request_):
 
 def test_a_size_that_cannot_be_had_is_unknown_and_no_failure(docker, request_):
     assert build(request_).metrics.image_bytes is None
+
+
+def test_an_image_that_was_not_pushed_after_all_is_not_taken_for_good(docker, request_):
+    docker.write("absent", "")
+    with pytest.raises(BuildError, match="is not there") as caught:
+        build(request_)
+    assert caught.value.metrics.steps == 4
 
 
 def test_without_a_push_the_registry_is_not_asked(docker, request_):

@@ -46,7 +46,7 @@ def test_the_whole_command():
         "--label=org.example.z=1",
         "--provenance=mode=max",
         (
-            "--output=type=image,name=localhost:5000/nightly:run-1,push=true,"
+            "--output=type=image,name=localhost:5000/nightly:run-1,push=,store=false,"
             "compression=zstd,compression-level=1,oci-mediatypes=true"
         ),
         "--metadata-file=/tmp/metadata.json",
