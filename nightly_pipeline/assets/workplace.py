@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dagster as dg
@@ -29,7 +29,9 @@ from nightly_pipeline.tools.buildx_command import BuildOptions
 from nightly_pipeline.tools.containers import DockerContainerRunner
 from nightly_pipeline.tools.git import GitRepository
 from nightly_pipeline.tools.junit import write_junit
+from nightly_pipeline.tools.leftovers import WORK_FOLDER
 from nightly_pipeline.tools.logins import RegistryLogins, digest_behind, open_registries
+from nightly_pipeline.tools.ownership import installation_id
 from nightly_pipeline.tools.slack import NullNotifier, SlackNotifier, WebhookNotifier
 
 
@@ -106,13 +108,15 @@ class Workplace(dg.ConfigurableResource[None]):
     @contextmanager
     def workspace(self, run_id: str, key: Key) -> Iterator[Path]:
         """An empty folder for one step, removed afterwards."""
-        folder = self.settings().home / "work" / run_id / "__".join(key)
+        folder = self.settings().home / WORK_FOLDER / run_id / "__".join(key)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # another step of the run is still at work
+                folder.parent.rmdir()
 
     def build_tools(self, workspace: Path) -> BuildTools:
         """What a build works with."""
@@ -121,7 +125,7 @@ class Workplace(dg.ConfigurableResource[None]):
         return BuildTools(
             builder=BuildxBuilder(_build_options(settings)),
             registry=open_registries(settings)[settings.primary],
-            containers=DockerContainerRunner(),
+            containers=_containers(settings),
             records=self.records(),
             logins=RegistryLogins.of(settings),
             cache_repository=_cache_repository(settings),
@@ -140,7 +144,7 @@ class Workplace(dg.ConfigurableResource[None]):
         """What a test stage works with."""
         settings = self.settings()
         return StageTools(
-            containers=DockerContainerRunner(),
+            containers=_containers(settings),
             registry=open_registries(settings)[settings.primary],
             records=self.records(),
             logins=RegistryLogins.of(settings),
@@ -159,6 +163,10 @@ def _build_options(settings: Settings) -> BuildOptions:
         compression_level=build.compression_level,
         provenance=None if build.provenance == "none" else f"mode={build.provenance}",
     )
+
+
+def _containers(settings: Settings) -> DockerContainerRunner:
+    return DockerContainerRunner(owner=installation_id(settings.home))
 
 
 def _cache_repository(settings: Settings) -> str | None:
