@@ -1,1 +1,1 @@
-"""What a night does, in plain functions over the Protocols of `ports`: nothing here knows Dagster or Docker."""
+"""What a night does, in plain functions over the Protocols of `ports`. Nothing here knows Dagster or Docker."""

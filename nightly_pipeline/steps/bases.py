@@ -61,5 +61,7 @@ def base_digest(planned: PlannedImage, pinned: Mapping[str, str]) -> str | None:
 def _references(arguments: Mapping[str, str]) -> dict[str, str]:
     """Build argument of a tag -> the reference it is part of."""
     return {
-        tag: f"{arguments[image]}:{arguments[tag]}" for image, tag in _PAIRS if image in arguments and tag in arguments
+        tag: f"{arguments[image]}:{arguments[tag]}"
+        for image, tag in _PAIRS
+        if image in arguments and tag in arguments
     }

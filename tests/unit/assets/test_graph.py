@@ -38,7 +38,9 @@ def key(*parts: str) -> dg.AssetKey:
 
 
 def test_every_cell_has_every_asset_and_the_night_its_own(graph) -> None:
-    cells = {key(framework, arch, name) for framework in FRAMEWORKS for arch in ARCHITECTURES for name in NAMES}
+    cells = {
+        key(framework, arch, name) for framework in FRAMEWORKS for arch in ARCHITECTURES for name in NAMES
+    }
     indexes = {key(framework, "multi_arch_image") for framework in FRAMEWORKS}
     assert graph.get_all_asset_keys() == cells | indexes | {key("source_revision"), key("nightly_summary")}
 
@@ -53,7 +55,9 @@ def test_a_stage_waits_for_its_own_image_only(graph) -> None:
     for framework in FRAMEWORKS:
         for arch in ARCHITECTURES:
             for name in NAMES[3:]:
-                assert graph.get(key(framework, arch, name)).parent_keys == {key(framework, arch, "runtime_image")}
+                assert graph.get(key(framework, arch, name)).parent_keys == {
+                    key(framework, arch, "runtime_image")
+                }
 
 
 def test_builds_and_stages_wait_in_their_runners_pool(graph) -> None:
@@ -78,7 +82,8 @@ def test_everything_has_one_partition_a_night_from_go_live_to_today(graph) -> No
 
 
 @pytest.mark.parametrize(
-    ("job", "steps"), [("nightly", 46), ("nightly_vllm", 16), ("nightly_trtllm", 16), ("nightly_summary_job", 1)]
+    ("job", "steps"),
+    [("nightly", 46), ("nightly_vllm", 16), ("nightly_trtllm", 16), ("nightly_summary_job", 1)],
 )
 def test_jobs(definitions: dg.Definitions, job: str, steps: int) -> None:
     assert len(definitions.resolve_job_def(job).nodes) == steps
