@@ -15,9 +15,9 @@ from urllib.parse import unquote, urlsplit
 import stamina
 
 from nightly_pipeline.errors import NightlyError, ProcessError, SourceError
+from nightly_pipeline.model.masking import without_credentials
 from nightly_pipeline.tools import process
 from nightly_pipeline.tools.git_command import CALM, Git, explain
-from nightly_pipeline.tools.masking import without_credentials
 
 _BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _FULL_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")

@@ -14,8 +14,3 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, MASK)
     return _USER_INFO.sub(rf"\g<scheme>{MASK}@", text)
-
-
-def without_credentials(address: str) -> str:
-    """The address without its user part."""
-    return _USER_INFO.sub(r"\g<scheme>", address)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from nightly_pipeline.errors import ProcessError, ProcessTimedOut
 from nightly_pipeline.tools import pipes
-from nightly_pipeline.tools.masking import mask, without_credentials
+from nightly_pipeline.tools.masking import mask
 from nightly_pipeline.tools.process import run
 
 
@@ -254,10 +254,6 @@ def test_logins_in_addresses_are_masked(text, masked):
 
 def test_the_longest_secret_goes_first():
     assert mask("abcdef", ["abc", "abcdef", ""]) == "***"
-
-
-def test_an_address_without_its_login():
-    assert without_credentials("https://u:p@host/x") == "https://host/x"
 
 
 @settings(max_examples=200)
