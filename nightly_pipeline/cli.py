@@ -246,7 +246,8 @@ def doctor(profile: str | None, output: str) -> None:
       nightly doctor
       nightly doctor --profile production --format json
     """
-    from nightly_pipeline.readiness import examine, is_ready
+    from nightly_pipeline.readiness import examine
+    from nightly_pipeline.steps.doctor import is_ready
     from nightly_pipeline.terminal import doctor_table
 
     findings = examine(load_settings(profile))

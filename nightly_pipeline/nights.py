@@ -61,7 +61,7 @@ def run_night(settings: Settings, request: NightRequest) -> int:
         EnvironmentNotReady: Docker or the primary registry is not there; nothing was started.
         SourceError: there is no such commit, or none at the night's time; nothing was started.
     """
-    essentials(settings)
+    essentials(settings, request.plan)
     _check_source(settings, request)
     instance = open_instance(settings)
     close_dead_runs(instance)

@@ -1,0 +1,38 @@
+"""Is this machine ready for a night of these settings? All of it for a person, and the few things no run can do without."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nightly_pipeline.errors import EnvironmentNotReady
+from nightly_pipeline.model.plan import Plan
+from nightly_pipeline.planning import make_plan
+from nightly_pipeline.settings import Settings
+from nightly_pipeline.steps.doctor import Finding, Readiness, doctor
+from nightly_pipeline.steps.doctor_checks import checks_for, daemon_checks, registry_checks
+from nightly_pipeline.steps.doctor_needs import needs_of
+from nightly_pipeline.tools.host import LocalHostProbe
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Everything a night of this profile needs, each with what was seen and how to mend it."""
+    return doctor(checks_for(needs_of(settings, make_plan(settings)), LocalHostProbe()))
+
+
+def essentials(settings: Settings, plan: Plan) -> None:
+    """Look at what this plan cannot do without: the runners' daemons, and the registry builds push to.
+
+    Anything else that is missing fails its own cell only.
+
+    Raises:
+        EnvironmentNotReady: something is missing; the message names everything that is.
+    """
+    needs, probe = needs_of(settings, plan), LocalHostProbe()
+    primary = tuple(registry for registry in needs.registries if registry.role == settings.primary)
+    checks = [*daemon_checks(needs, probe), *registry_checks(replace(needs, registries=primary), probe)]
+    missing = [finding for finding in doctor(checks) if finding.status is Readiness.MISSING]
+    if missing:
+        raise EnvironmentNotReady(
+            "; ".join(f"{finding.name}: {finding.detail}" for finding in missing),
+            next_step=missing[0].remedy or None,
+        )
