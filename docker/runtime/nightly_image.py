@@ -42,19 +42,20 @@ class Address(NamedTuple):
 class Engine(NamedTuple):
     """A framework's engine: its distribution and its server.
 
-    The server is a module to run (`module`) or a console script (`script`), never both. Where `model_flag` is
-    None, the model is a positional argument.
+    The server is a module to run (`module`) or a console script (`script`) with its subcommand, never both. Where
+    `model_flag` is None, the model is a positional argument.
     """
 
     distribution: str
     module: str | None = None
     script: str | None = None
+    subcommand: tuple[str, ...] = ()
     model_flag: str | None = "--model"
 
 
 REAL_ENGINES: Mapping[str, Engine] = MappingProxyType(
     {
-        "vllm": Engine("vllm", module="vllm.entrypoints.openai.api_server"),
+        "vllm": Engine("vllm", script="vllm", subcommand=("serve",), model_flag=None),
         "sglang": Engine("sglang", module="sglang.launch_server", model_flag="--model-path"),
         "trtllm": Engine("tensorrt-llm", script="trtllm-serve", model_flag=None),
     }
@@ -83,10 +84,9 @@ def engine_of(facts: Mapping[str, str]) -> Engine:
     if framework not in REAL_ENGINES or kind not in ("mock", "real"):
         message = f"unknown engine: framework {framework!r}, kind {kind!r}"
         raise ImageError(message)
-    real = REAL_ENGINES[framework]
     if kind == "real":
-        return real
-    return Engine(MOCK_DISTRIBUTION, script=MOCK_SCRIPT, model_flag=real.model_flag)
+        return REAL_ENGINES[framework]
+    return Engine(MOCK_DISTRIBUTION, script=MOCK_SCRIPT, subcommand=("--framework", framework))
 
 
 def server_command(
@@ -95,9 +95,8 @@ def server_command(
     """Return the argv of the engine's own server. `extra` is passed on as it is. Raises ImageError."""
     engine = engine_of(facts)
     named = [model] if engine.model_flag is None else [engine.model_flag, model]
-    imitated = ["--framework", facts["framework"]] if facts["engine_kind"] == "mock" else []
     listening = ["--host", address.host, "--port", str(address.port)]
-    return [*_program(engine, prefix), *imitated, *named, *listening, *extra]
+    return [*_program(engine, prefix), *engine.subcommand, *named, *listening, *extra]
 
 
 def _program(engine: Engine, prefix: Path) -> list[str]:

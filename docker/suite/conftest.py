@@ -77,11 +77,11 @@ def pytest_runtest_makereport(item):
     return report
 
 
-@pytest.fixture(autouse=True)
-def _gpus(request, image):
-    """Fail, by name, a test whose GPUs are not there. A mock engine needs none."""
-    needed = selection.gpus(_marks(request.node))
-    if image.is_mock or not needed:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Fail, by name and before any server is started, a test whose GPUs are not there. A mock engine needs none."""
+    needed = selection.gpus(_marks(item))
+    if item.config.stash[IMAGE].is_mock or not needed:
         return
     from suite_support.server import gpus  # noqa: PLC0415
 

@@ -3,7 +3,7 @@
 # Its version and hashes are those of uv.lock beside this file.
 set -eu
 here=$(dirname "$0")
-# shellcheck source=package-index.sh
+# shellcheck source-path=SCRIPTDIR source=package-index.sh
 . "$here/package-index.sh"
 
 python3 --version >/dev/null || { echo "the base image has no python3" >&2; exit 69; }

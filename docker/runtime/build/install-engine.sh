@@ -6,7 +6,7 @@
 #   TORCH_BACKEND      cu128, cu129, ...: PyTorch built for that CUDA, from PyTorch's own index;
 #                      empty or `index`: the PyTorch that the package index has
 set -eu
-# shellcheck source=package-index.sh
+# shellcheck source-path=SCRIPTDIR source=package-index.sh
 . "$(dirname "$0")/package-index.sh"
 uv=/opt/uv/bin/uv
 

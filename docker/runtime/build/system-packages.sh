@@ -5,16 +5,19 @@
 set -eu
 
 missing=
-needs() { # PACKAGE PATTERN: note the package unless a file matches
-    # The pattern is meant to expand.
-    # shellcheck disable=SC2086
-    ls $2 >/dev/null 2>&1 || missing="$missing $1"
+needs() { # PACKAGE FILE...: note the package unless one of the files is there
+    package=$1
+    shift
+    for file in "$@"; do
+        [ ! -e "$file" ] || return 0
+    done
+    missing="$missing $package"
 }
-needs python3 "/usr/bin/python3* /usr/local/bin/python3*"
-needs python3-dev "/usr/include/python3*/Python.h /usr/local/include/python3*/Python.h"
-needs gcc "/usr/bin/gcc /usr/bin/cc /usr/local/bin/gcc"
-needs libc6-dev "/usr/include/stdlib.h"
-needs ca-certificates "/etc/ssl/certs/ca-certificates.crt"
+needs python3 /usr/bin/python3 /usr/local/bin/python3
+needs python3-dev /usr/include/python3*/Python.h /usr/local/include/python3*/Python.h
+needs gcc /usr/bin/gcc /usr/local/bin/gcc
+needs libc6-dev /usr/include/stdlib.h
+needs ca-certificates /etc/ssl/certs/ca-certificates.crt
 
 [ -n "$missing" ] || exit 0
 if ! command -v apt-get >/dev/null; then

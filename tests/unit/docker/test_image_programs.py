@@ -40,13 +40,13 @@ def serve(docker_folder, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("change", "start"),
     [
-        ({}, "/opt/engine/bin/python3 -m vllm.entrypoints.openai.api_server --model m --host"),
+        ({}, "/opt/engine/bin/vllm serve m --host"),
         ({"framework": "sglang"}, "/opt/engine/bin/python3 -m sglang.launch_server --model-path m --host"),
         ({"framework": "trtllm"}, "/opt/engine/bin/trtllm-serve m --host"),
         ({"engine_kind": "mock"}, "/opt/engine/bin/mock-engine --framework vllm --model m --host"),
         (
             {"engine_kind": "mock", "framework": "trtllm"},
-            "/opt/engine/bin/mock-engine --framework trtllm m --host",
+            "/opt/engine/bin/mock-engine --framework trtllm --model m --host",
         ),
     ],
 )

@@ -17,6 +17,12 @@ FLAGS = {
 
 
 @pytest.mark.parametrize("framework", FLAGS)
+def test_the_model_is_named_by_its_place_or_by_its_flag(framework):
+    named = cli.parse(["--framework", framework, "--model", "m"])
+    assert named == cli.parse(["m", "--framework", framework])
+
+
+@pytest.mark.parametrize("framework", FLAGS)
 def test_each_framework_has_its_own_flags(framework):
     config = cli.parse(["--framework", framework, *FLAGS[framework]])
     assert (config.model, config.tensor_parallel, config.max_model_len) == ("m", 2, 64)
@@ -33,6 +39,7 @@ def test_the_arguments_are_logged_under_the_frameworks_names(framework):
     "arguments",
     [
         [],
+        ["m", "--model", "m"],
         ["--model", "m", "--no-such-flag"],
         ["--model", "m", "--tp_size", "2"],
         ["--model", "m", "--tensor-parallel-size", "0"],

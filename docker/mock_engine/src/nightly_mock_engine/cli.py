@@ -50,10 +50,11 @@ def parse(arguments: Sequence[str]) -> EngineConfig:
     for flag, _values in dialect.ignored_flags:
         if getattr(options, _destination(flag)) not in (None, False):
             sys.stderr.write(f"[mock] {flag} means nothing to a mock engine and is ignored\n")
+    model = options.model or options.positional_model
     return EngineConfig(
         dialect=dialect,
-        model=options.model,
-        served_model_name=options.served_model_name or options.model,
+        model=model,
+        served_model_name=options.served_model_name or model,
         host=options.host,
         port=options.port,
         tensor_parallel=options.tensor_parallel,
@@ -83,10 +84,9 @@ def _framework_parser(*, add_help: bool = False) -> argparse.ArgumentParser:
 
 def _parser(dialect: Dialect) -> argparse.ArgumentParser:
     parser = _framework_parser(add_help=True)
-    if dialect.model_is_positional:
-        parser.add_argument("model", help="the model's name")
-    else:
-        parser.add_argument(*dialect.model_flags, dest="model", required=True, help="the model's name")
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("positional_model", metavar="MODEL", nargs="?", help="the model's name")
+    model.add_argument(*dialect.model_flags, dest="model", help="the model's name")
     parser.add_argument(
         *dialect.served_name_flags, dest="served_model_name", help="the name clients use for it"
     )

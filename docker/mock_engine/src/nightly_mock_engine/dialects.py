@@ -31,7 +31,6 @@ class Dialect:
     metrics: MetricNames
     metrics_paths: tuple[str, ...] = ("/metrics",)
     info_paths: tuple[str, ...] = ()
-    model_is_positional: bool = False
     ignored_flags: tuple[tuple[str, int], ...] = ()
 
     @property
@@ -98,7 +97,6 @@ _TRTLLM = Dialect(
     served_name_flags=("--served_model_name",),
     metrics=MetricNames(requests="trtllm_request_success_total"),
     metrics_paths=("/prometheus/metrics", "/metrics"),
-    model_is_positional=True,
     ignored_flags=(
         ("--backend", 1),
         ("--max_batch_size", 1),
