@@ -1,10 +1,14 @@
-"""Is this machine ready for a night? The prerequisites as data."""
+"""Is this machine ready for a night? Looks at everything side by side, and says what is missing and how to mend it."""
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+
+from nightly_pipeline.errors import NightlyError
 
 
 class Readiness(StrEnum):
@@ -21,7 +25,7 @@ class Finding:
 
     Attributes:
         name: what was looked at.
-        status: `missing` means that a night cannot run.
+        status: `missing` means that a night cannot run; a `warning` that part of it will not be good.
         detail: what was seen.
         remedy: what to do about it; empty when nothing is to be done.
     """
@@ -34,12 +38,52 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing to look at."""
+    """One thing to look at. `look` may take its time and may raise; what cannot be found out is missing."""
 
     name: str
     look: Callable[[], Finding]
 
 
 def doctor(checks: Iterable[Check], *, deadline_s: float = 5.0) -> list[Finding]:
-    """Look at everything, side by side; the findings come in the order of the checks."""
-    raise NotImplementedError
+    """Look at everything, side by side; the findings come in the order of the checks.
+
+    Args:
+        checks: what to look at.
+        deadline_s: seconds for all of them together.
+    """
+    looks = [_Look(check) for check in checks]
+    end = time.monotonic() + deadline_s
+    for look in looks:
+        look.thread.start()
+    return [look.finding(end, deadline_s) for look in looks]
+
+
+def is_ready(findings: Iterable[Finding]) -> bool:
+    """Whether nothing is missing. Nothing looked at is not ready."""
+    statuses = [finding.status for finding in findings]
+    return bool(statuses) and Readiness.MISSING not in statuses
+
+
+class _Look:
+    """A check under way. Its thread does not keep the process alive when it hangs."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._finding: Finding | None = None
+        self.thread = threading.Thread(target=self._look, name=check.name, daemon=True)
+
+    def _look(self) -> None:
+        try:
+            self._finding = self._check.look()
+        except NightlyError as error:
+            self._finding = self._missing(error.message, error.next_step)
+        except Exception as error:  # noqa: BLE001 - a check that fails must not take the others with it
+            self._finding = self._missing(f"could not be found out: {type(error).__name__}: {error}")
+
+    def finding(self, end: float, deadline_s: float) -> Finding:
+        """What was found by `end`."""
+        self.thread.join(max(0.0, end - time.monotonic()))
+        return self._finding or self._missing(f"no answer within {deadline_s:g} s")
+
+    def _missing(self, detail: str, remedy: str = "") -> Finding:
+        return Finding(self._check.name, Readiness.MISSING, detail, remedy)

@@ -142,15 +142,15 @@ class LocalArtifactStore:
     def _replace(self, key: str, fill: Callable[[BinaryIO], None]) -> None:
         path = self._path(key)
         with _explained(path):
-            temporary = _open_beside(path)
+            file, temporary = _open_beside(path)
             try:
-                with temporary:
-                    fill(temporary)
-                    temporary.flush()
-                    os.fsync(temporary.fileno())
-                Path(temporary.name).replace(path)
+                with file:
+                    fill(file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(path)
             except BaseException:
-                Path(temporary.name).unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
                 raise
             _flush_folder(path.parent)
 
@@ -168,14 +168,14 @@ def _write_all(file: BinaryIO, content: bytes) -> None:
     file.write(content)
 
 
-def _open_beside(path: Path) -> BinaryIO:
+def _open_beside(path: Path) -> tuple[BinaryIO, Path]:
     """A new file in the artifact's folder; tried again when a `delete` takes the folder away meanwhile."""
     for _ in range(10):
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
-            file = tempfile.NamedTemporaryFile(dir=path.parent, prefix=_TEMPORARY, delete=False)  # noqa: SIM115
-            os.fchmod(file.fileno(), 0o644)  # for whoever looks at the night, not for its writer alone
-            return file.file  # type: ignore[return-value]
+            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
+            os.fchmod(descriptor, 0o644)  # for whoever looks at the night, not for its writer alone
+            return os.fdopen(descriptor, "wb"), Path(name)
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import docker
+import yaml
 from docker.types import DeviceRequest
 
 from nightly_pipeline.errors import NoGpu
 from nightly_pipeline.model.host import GpuSupport
+
+_log = logging.getLogger(__name__)
 
 _CDI_KIND = "nvidia.com/gpu"
 _NUMBERED = re.compile(rf"{re.escape(_CDI_KIND)}=\d+")
@@ -29,24 +36,48 @@ def gpus_available(client: docker.APIClient) -> GpuSupport:
     return gpu_support(client.info())
 
 
-def gpu_support(info: dict[str, Any]) -> GpuSupport:
+def gpu_support(info: Mapping[str, Any]) -> GpuSupport:
     """The same, from what `docker info` answers.
 
-    Newer daemons list the CDI devices they discovered; older ones only say where they would look for them.
+    Newer daemons list the CDI devices they discovered. Older ones only say where they look for them, so we look
+    there too when that is on this machine.
     """
     if "nvidia" in (info.get("Runtimes") or {}):
         return GpuSupport("nvidia")
-    discovered = info.get("DiscoveredDevices")
-    names = [str(device.get("ID")) for device in discovered or () if device.get("Source") == "cdi"]
-    devices = tuple(sorted(filter(_NUMBERED.fullmatch, names), key=_number))
-    told = discovered is not None
-    if devices or (info.get("CDISpecDirs") and not told):
-        return GpuSupport("cdi", devices, told)
-    return GpuSupport("none", told=told)
+    discovered, folders = info.get("DiscoveredDevices"), info.get("CDISpecDirs") or ()
+    if discovered is not None:
+        return _by_name(str(device.get("ID")) for device in discovered if device.get("Source") == "cdi")
+    if folders and is_on_this_machine(info):
+        return _by_name(cdi_devices(map(Path, folders)))
+    return GpuSupport("cdi") if folders else GpuSupport("none", told=True)
+
+
+def _by_name(names: Iterable[str]) -> GpuSupport:
+    """A device has several names (its number, its UUID, `all`): numbers where there are any."""
+    devices = {name for name in names if name.startswith(f"{_CDI_KIND}=") and name != f"{_CDI_KIND}=all"}
+    numbered = sorted(filter(_NUMBERED.fullmatch, devices), key=_number)
+    usable = tuple(numbered or sorted(devices))
+    return GpuSupport("cdi" if usable else "none", usable, told=True)
 
 
 def _number(device: str) -> int:
     return int(device.rpartition("=")[2])
+
+
+def is_on_this_machine(info: Mapping[str, Any]) -> bool:
+    """Whether the daemon's files are ours to see: its host's name is ours, and its data are where it says."""
+    return info.get("Name") == socket.gethostname() and Path(info.get("DockerRootDir") or "/none").exists()
+
+
+def cdi_devices(folders: Iterable[Path]) -> Iterator[str]:
+    """The names that CDI specifications in these folders declare; what cannot be read declares none."""
+    for folder in folders:
+        for path in sorted((*folder.glob("*.json"), *folder.glob("*.yaml"))):
+            try:
+                document = yaml.safe_load(path.read_text(encoding="utf-8"))
+                yield from [f"{document['kind']}={device['name']}" for device in document["devices"]]
+            except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+                _log.warning("the CDI specification %s cannot be read", path, exc_info=True)
 
 
 def device_requests(count: int, support: GpuSupport, *, runner: str) -> list[DeviceRequest]:

@@ -1,0 +1,67 @@
+"""What a night of a profile needs of the machine it starts on."""
+
+from __future__ import annotations
+
+from nightly_pipeline.model.host import BuildNeed, GpuNeed, HostNeeds, ImageNeed, RegistryNeed
+from nightly_pipeline.model.plan import Plan, PlannedImage, PlannedStage
+from nightly_pipeline.settings import Settings
+
+FREE_GIB = {"mock": 5.0, "real": 80.0}
+"""Image store, registry and build cache each keep a copy; a real engine is about 8 GB installed and 4 GB packed."""
+
+
+def needs_of(settings: Settings, plan: Plan) -> HostNeeds:
+    """The needs of this plan under these settings."""
+    return HostNeeds(
+        root=settings.root,
+        home=settings.home,
+        source=_source(settings),
+        free_gib=FREE_GIB[settings.engine],
+        webserver=settings.dagster_url,
+        builds=_builds(plan),
+        registries=tuple(
+            RegistryNeed(role, registry.host, registry.insecure)
+            for role, registry in settings.registries.items()
+        ),
+        base_image=_base_image(settings, plan),
+        gpus=_gpus(plan),
+        slack=_slack(settings),
+    )
+
+
+def _source(settings: Settings) -> str:
+    """A relative path is relative to the project."""
+    local = settings.root / settings.source.repository
+    return str(local.resolve()) if local.exists() else settings.source.repository
+
+
+def _builds(plan: Plan) -> tuple[BuildNeed, ...]:
+    entries = [entry for entry in plan.entries if isinstance(entry, PlannedImage | PlannedStage)]
+    needs = (BuildNeed(entry.runner, entry.docker_host, entry.platform) for entry in entries)
+    return tuple(dict.fromkeys(needs))
+
+
+def _gpus(plan: Plan) -> tuple[GpuNeed, ...]:
+    largest: dict[tuple[str, str | None], int] = {}
+    for entry in plan.entries:
+        if isinstance(entry, PlannedStage) and entry.mode == "run":
+            place = (entry.runner, entry.docker_host)
+            largest[place] = max(largest.get(place, 0), entry.gpus)
+    return tuple(GpuNeed(runner, docker_host, count) for (runner, docker_host), count in largest.items())
+
+
+def _base_image(settings: Settings, plan: Plan) -> ImageNeed | None:
+    """Only a base in one of our own registries is ours to have ready."""
+    hosts = {registry.host: registry.insecure for registry in settings.registries.values()}
+    base = settings.base
+    if base is None or base.image.partition("/")[0] not in hosts:
+        return None
+    platforms = {entry.platform for entry in plan.entries if isinstance(entry, PlannedImage)}
+    insecure = hosts[base.image.partition("/")[0]]
+    return ImageNeed(f"{base.image}:{base.tag}", insecure, tuple(sorted(platforms)))
+
+
+def _slack(settings: Settings) -> str | None:
+    if settings.slack.token is not None:
+        return f"#{(settings.slack.channel or '').lstrip('#')}"
+    return "a webhook" if settings.slack.webhook is not None else None
