@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import tarfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from nightly_pipeline.errors import ContainerError, DiskFull
+
+_log = logging.getLogger(__name__)
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _EVERYBODYS = 0o1777
@@ -112,13 +116,28 @@ def unpack(chunks: Iterable[bytes], destination: Path, limits: ArchiveLimits = A
         raise ContainerError(f"results cannot be unpacked into {destination}: {error.strerror}") from error
     unpacking = _Unpacking(destination, limits)
     try:
-        with tarfile.open(fileobj=_Chunks(chunks, limits.stream_bytes), mode="r|") as archive:
+        source = _Chunks(chunks, limits.stream_bytes)
+        with tarfile.open(fileobj=source, mode="r|", tarinfo=_StrictHeader) as archive:
             for member in archive:
                 if not unpacking.take(archive, member):
                     break
     except tarfile.TarError as error:
         unpacking.refuse("the rest", f"the archive ends early ({error})")
     return unpacking.result()
+
+
+class _StrictHeader(tarfile.TarInfo):
+    """Only the mark of the end ends an archive. By itself `tarfile` takes a broken header for the end."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        """Read the next header."""
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined] # typeshed leaves it out
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from error
 
 
 class _Unpacking:
@@ -202,13 +221,7 @@ class _Chunks(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Read `size` bytes, fewer at the end. A source that fails is an archive that ends there."""
-        try:
-            return self._read(size)
-        except OSError as error:
-            raise tarfile.ReadError(str(error)) from error
-
-    def _read(self, size: int) -> bytes:
+        """Read `size` bytes, fewer at the end."""
         parts: list[bytes] = []
         wanted = size
         while wanted != 0 and (part := self._next_part(wanted)):
@@ -218,10 +231,18 @@ class _Chunks(io.RawIOBase):
 
     def _next_part(self, wanted: int) -> bytes:
         while not self._left:
-            chunk = next(self._chunks, None)
+            chunk = self._next_chunk()
             if chunk is None or self._room == 0:
                 return b""
             self._left = chunk if self._room is None else chunk[: self._room]
             self._room = None if self._room is None else self._room - len(self._left)
         part, self._left = self._left[:wanted], self._left[wanted:]
         return part
+
+    def _next_chunk(self) -> bytes | None:
+        """A source that breaks is an archive that ends there: what came before is still read."""
+        try:
+            return next(self._chunks, None)
+        except OSError:
+            _log.warning("an archive broke off", exc_info=True)
+            return None

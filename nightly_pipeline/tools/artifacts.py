@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -24,6 +25,9 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_%+=@~-][A-Za-z0-9_%+=@~.-]*")
 _LONGEST_SEGMENT = 200
 _LONGEST_KEY = 1000
 _TEMPORARY = ".writing-"
+_PATIENCE = 100
+_ABANDONED_S = 3600.0
+"""After so long without a change nobody is writing any more."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -120,7 +124,7 @@ class LocalArtifactStore:
             if top.is_file():
                 top.unlink(missing_ok=True)
             else:
-                shutil.rmtree(top, onerror=_unless_gone)
+                _clear(top)
         self._drop_empty_parents(top)
         return len(found)
 
@@ -170,13 +174,18 @@ def _write_all(file: BinaryIO, content: bytes) -> None:
 
 def _open_beside(path: Path) -> tuple[BinaryIO, Path]:
     """A new file in the artifact's folder; tried again when a `delete` takes the folder away meanwhile."""
-    for _ in range(10):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
-            os.fchmod(descriptor, 0o644)  # for whoever looks at the night, not for its writer alone
-            return os.fdopen(descriptor, "wb"), Path(name)
-    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+    for _ in range(_PATIENCE):
+        with suppress(FileNotFoundError, FileExistsError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return _new_file(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _new_file(path.parent)
+
+
+def _new_file(folder: Path) -> tuple[BinaryIO, Path]:
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=_TEMPORARY)
+    os.fchmod(descriptor, 0o644)  # for whoever looks at the night, not for its writer alone
+    return os.fdopen(descriptor, "wb"), Path(name)
 
 
 def _flush_folder(folder: Path) -> None:
@@ -207,9 +216,35 @@ def _night(name: str) -> date | None:
     return night if night.isoformat() == name else None
 
 
-def _unless_gone(_function: object, _path: str, raised: tuple[object, BaseException, object]) -> None:
-    if not isinstance(raised[1], FileNotFoundError):
-        raise raised[1]
+def _clear(top: Path) -> None:
+    """Remove a folder with all in it, except for what somebody is writing there right now."""
+    for folder, subfolders, names in os.walk(top, topdown=False):
+        for path in (Path(folder, name) for name in names):
+            if not _is_being_written(path):
+                path.unlink(missing_ok=True)
+        for path in (Path(folder, name) for name in subfolders):
+            _remove_empty(path)
+    _remove_empty(top)
+
+
+def _is_being_written(path: Path) -> bool:
+    if not path.name.startswith(_TEMPORARY):
+        return False
+    with suppress(FileNotFoundError):
+        return path.lstat().st_mtime > time.time() - _ABANDONED_S
+    return True
+
+
+def _remove_empty(folder: Path) -> None:
+    """Links to folders are only unlinked. What was written meanwhile stays, and its folder with it."""
+    try:
+        if folder.is_symlink():
+            folder.unlink()
+        else:
+            folder.rmdir()
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+            raise
 
 
 @contextmanager
