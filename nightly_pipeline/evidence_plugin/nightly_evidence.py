@@ -20,6 +20,7 @@ import platform
 import re
 import signal
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -341,7 +342,7 @@ class TerminationGuard:
 
     A handler that was there before is called and has the last word. faulthandler, underneath, writes every
     thread's stack into the log even where the main thread hangs inside a library and no Python handler can
-    run.
+    run. Forked children die of SIGTERM as they always did.
     """
 
     def __init__(self, on_terminated: Any) -> None:
@@ -353,7 +354,7 @@ class TerminationGuard:
         with contextlib.suppress(ValueError):  # pytest does not run in the main thread
             signal.signal(signal.SIGTERM, self._handle)
             self._active = True
-            os.register_at_fork(after_in_child=self.remove)  # children die of SIGTERM as they always did
+            self._mask_around_forks()
         with contextlib.suppress(OSError, ValueError, AttributeError):
             faulthandler.register(signal.SIGTERM, file=_STDERR, all_threads=True, chain=True)
 
@@ -365,6 +366,25 @@ class TerminationGuard:
                 raise
         if callable(self._previous):
             self._previous(signum, frame)
+
+    def _mask_around_forks(self) -> None:
+        """Hold SIGTERM back while a child still has our handler: Python forgets a signal that comes right then."""
+        masks: dict[int, Any] = {}  # by thread
+
+        def before() -> None:
+            if self._active:
+                masks[threading.get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+        def after() -> None:
+            mask = masks.pop(threading.get_ident(), None)
+            if mask is not None:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+        def after_in_child() -> None:
+            self.remove()
+            after()
+
+        os.register_at_fork(before=before, after_in_parent=after, after_in_child=after_in_child)
 
     def remove(self) -> None:
         """Leave the signal as it was found, unless somebody else has taken it since."""

@@ -54,7 +54,7 @@ def stage_status(evidence: StageEvidence, *, mode: Mode, container: ContainerRes
 def _deadline(evidence: StageEvidence, container: ContainerResult) -> Judgement | None:
     if not container.timed_out:
         return None
-    if evidence.finished:
+    if evidence.finished and not evidence.interruption:
         return (
             StageStatus.TIMED_OUT,
             "the deadline passed after pytest's finish: the process did not end by itself",

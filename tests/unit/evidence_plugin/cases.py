@@ -308,7 +308,7 @@ CASES = (
         S.FAILED,
         1,
         "1 1 0 0 2",
-        arguments=(*TIMEOUT, "--timeout=0.5", "--timeout-method=signal"),
+        arguments=(*TIMEOUT, "--timeout=1", "--timeout-method=signal"),
         failures=("test_it.py::test_hangs",),
     ),
     case(
@@ -317,7 +317,7 @@ CASES = (
         S.CRASHED,
         1,
         "1 0 0 1 3",
-        arguments=(*TIMEOUT, "--timeout=0.5", "--timeout-method=thread"),
+        arguments=(*TIMEOUT, "--timeout=1", "--timeout-method=thread"),
         blame="test_it.py::test_hangs",
         failures=("test_it.py::test_hangs",),
         says="while test_it.py::test_hangs was running",
@@ -361,7 +361,7 @@ def test_later(): pass
         IMPORTS
         + """
 def test_hangs():
-    time.sleep(0.5)  # until the controller has heard of the start
+    time.sleep(2)  # until the controller has heard of the start
     os.kill(os.getppid(), signal.SIGTERM)
     time.sleep(60)
 """,
@@ -586,7 +586,6 @@ def test_crashes_once():
             if child == 0:
                 time.sleep(60)
                 os._exit(3)
-            time.sleep(0.3)
             os.kill(child, signal.SIGTERM)
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
         """,

@@ -122,7 +122,7 @@ TABLE: list[tuple[str, list[str], ContainerResult, StageStatus, str]] = [
         INTERRUPTED,
         container(2, timed_out=True),
         S.TIMED_OUT,
-        "the deadline passed",
+        "the deadline passed while",
     ),
     ("deadline, nothing written", [], container(137, timed_out=True), S.TIMED_OUT, "before the collection"),
     ("passed, then hung", passing(), container(137, timed_out=True), S.TIMED_OUT, "did not end by itself"),
