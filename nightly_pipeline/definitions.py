@@ -32,7 +32,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         assets=assets,
         jobs=[*jobs, summary],
         schedules=[night_schedule(jobs[0])],
-        sensors=summary_sensors(jobs, summary),
+        sensors=summary_sensors(summary),
         resources={"workplace": Workplace(profile=settings.profile)},
         executor=_executor(settings),
     )

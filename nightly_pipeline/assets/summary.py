@@ -6,6 +6,7 @@ of its own, which can be repeated.
 
 # No `from __future__ import annotations` here: Dagster looks at the annotation of `context`, not at its text.
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -39,30 +40,45 @@ def summary_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         key=list(SUMMARY_KEY),
         partitions_def=partitions,
         group_name=NIGHT_GROUP,
+        output_required=False,
         kinds={"slack", "markdown"},
         description="What became of the night: the table, the page, the message to the team.",
     )
-    def nightly_summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.MaterializeResult:
-        settings, records = workplace.settings(), workplace.records()
-        try:
-            report = night_report(context.instance, settings, records, date=context.partition_key)
-        except NightlyError as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
-        kept = keep_report(report, settings, records)
-        sent = _announce(context, report, settings)
-        return dg.MaterializeResult(
-            metadata={
-                "status": report.status.value,
-                "engine": report.engine,
-                "partial": report.partial,
-                "table": dg.MetadataValue.md(summary_table(report, links_of(settings, records))),
-                "page": dg.MetadataValue.path(kept[REPORT_PAGE]),
-                "summary_of": context.run.tags.get(SUMMARY_TAG, "every run of the night"),
-                "message": sent,
-            }
-        )
+    def nightly_summary(
+        context: dg.AssetExecutionContext, workplace: Workplace
+    ) -> Iterator[dg.MaterializeResult]:
+        if _runs_beside_others(context.run):
+            # "Materialize all" selects this too, but what it is about has only begun: nothing is recorded here.
+            context.log.info("The summary is made by a run of its own, when this run has ended.")
+            return
+        yield _summary(context, workplace)
 
     return nightly_summary
+
+
+def _runs_beside_others(run: dg.DagsterRun) -> bool:
+    return any(tuple(key.path) != SUMMARY_KEY for key in run.asset_selection or ())
+
+
+def _summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.MaterializeResult:
+    settings, records = workplace.settings(), workplace.records()
+    try:
+        report = night_report(context.instance, settings, records, date=context.partition_key)
+    except NightlyError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    kept = keep_report(report, settings, records)
+    sent = _announce(context, report, settings)
+    return dg.MaterializeResult(
+        metadata={
+            "status": report.status.value,
+            "engine": report.engine,
+            "partial": report.partial,
+            "table": dg.MetadataValue.md(summary_table(report, links_of(settings, records))),
+            "page": dg.MetadataValue.path(kept[REPORT_PAGE]),
+            "summary_of": context.run.tags.get(SUMMARY_TAG, "every run of the night"),
+            "message": sent,
+        }
+    )
 
 
 def night_report(
