@@ -46,8 +46,7 @@ def checks_for(needs: HostNeeds, probe: HostProbe) -> list[Check]:
 def daemon_checks(needs: HostNeeds, probe: HostProbe) -> list[Check]:
     """That every daemon answers, and keeps images as multi-platform builds need it."""
     checks: list[Check] = []
-    for docker_host, runners in _runners_of(needs).items():
-        place = ", ".join(runners) if docker_host else "this machine"
+    for docker_host, place in _places(needs).items():
         checks += [
             Check(f"Docker daemon ({place})", partial(_daemon, probe, docker_host, place)),
             Check(f"Image store ({place})", partial(_image_store, probe, docker_host, place)),
@@ -63,21 +62,23 @@ def registry_checks(needs: HostNeeds, probe: HostProbe) -> list[Check]:
     ]
 
 
-def _runners_of(needs: HostNeeds) -> dict[str | None, list[str]]:
-    runners: dict[str | None, list[str]] = {}
+def _places(needs: HostNeeds) -> dict[str | None, str]:
+    """Each daemon, and how a table names it: one that is not here by its runners."""
     wanted: list[BuildNeed | GpuNeed] = [*needs.builds, *needs.gpus]
+    runners: dict[str | None, dict[str, None]] = {}
     for need in wanted:
-        names = runners.setdefault(need.docker_host, [])
-        if need.runner not in names:
-            names.append(need.runner)
-    return runners
+        runners.setdefault(need.docker_host, {})[need.runner] = None
+    return {host: ", ".join(names) if host else "this machine" for host, names in runners.items()}
 
 
 def _platform_checks(needs: HostNeeds, probe: HostProbe) -> list[Check]:
-    distinct = {(need.docker_host, need.platform): need for need in needs.builds}
+    places = _places(needs)
+    wanted = dict.fromkeys((need.docker_host, need.platform) for need in needs.builds)
     return [
-        Check(f"Platform {need.platform} ({need.runner})", partial(_platform, probe, need))
-        for need in distinct.values()
+        Check(
+            f"Platform {platform} ({places[host]})", partial(_platform, probe, host, platform, places[host])
+        )
+        for host, platform in wanted
     ]
 
 
@@ -159,10 +160,10 @@ def _image_store(probe: HostProbe, docker_host: str | None, place: str) -> Findi
     )
 
 
-def _platform(probe: HostProbe, need: BuildNeed) -> Finding:
-    name = f"Platform {need.platform} ({need.runner})"
-    facts = probe.daemon(need.docker_host)
-    if facts.platform == need.platform:
+def _platform(probe: HostProbe, docker_host: str | None, platform: str, place: str) -> Finding:
+    name = f"Platform {platform} ({place})"
+    facts = probe.daemon(docker_host)
+    if facts.platform == platform:
         return _ok(name, f"native on {facts.name}")
     if facts.emulates:
         return _ok(name, f"emulated by {facts.emulates}")
@@ -172,7 +173,7 @@ def _platform(probe: HostProbe, need: BuildNeed) -> Finding:
             f"{facts.name} is {facts.platform}; whether it emulates cannot be seen from here",
             "Make sure of it there, or give the runner a native daemon.",
         )
-    return _emulated(name, probe.interpreters(need.platform.split("/")[1]))
+    return _emulated(name, probe.interpreters(platform.split("/")[1]))
 
 
 def _emulated(name: str, interpreters: list[Interpreter]) -> Finding:
