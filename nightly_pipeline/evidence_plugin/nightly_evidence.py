@@ -49,8 +49,9 @@ def pytest_load_initial_conftests(early_config: Any) -> Any:
     path = os.environ.pop(VARIABLE, None)
     recorder = Recorder(path, early_config) if path else None
     outcome = yield
-    if recorder is not None and outcome.excinfo is not None:
-        recorder.conftest_failed(outcome.excinfo[1])
+    error = outcome.excinfo[1] if outcome.excinfo is not None else None
+    if recorder is not None and isinstance(error, Exception):  # not the interrupt of a SIGTERM
+        recorder.conftest_failed(error)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -9,16 +9,17 @@ from nightly_pipeline.model.evidence_records import Attempt, TestOutcome, TestRe
 
 PHASES = ("setup", "call", "teardown")
 RERUN_OUTCOMES = frozenset({"rerun", "retried"})  # pytest-rerunfailures and pytest-retry
-ATTEMPTS_LIMIT = 1_000
+ATTEMPTS_BUDGET = 500_000
 DETAIL_BUDGET = 64 * 1024 * 1024
 
 _SEVERITY = {"skipped": 0, "passed": 1, "unknown": 2, "failed": 3}
 
 
 @dataclass
-class TextBudget:
-    """How many characters of tracebacks and output are kept for a whole stage; messages are always kept."""
+class Budget:
+    """What is kept for a whole stage: attempts, and characters of tracebacks and output. Messages always are."""
 
+    attempts: int = ATTEMPTS_BUDGET
     left: int = DETAIL_BUDGET
 
     def keep(self, text: str | None) -> str | None:
@@ -46,7 +47,7 @@ class AttemptDraft:
     exception: str | None = None
     texts: dict[str, str] = field(default_factory=dict)
 
-    def add(self, when: str, outcome: str, event: Event, budget: TextBudget) -> None:
+    def add(self, when: str, outcome: str, event: Event, budget: Budget) -> None:
         """Add what became of one phase. Of two reports on one phase the worse counts."""
         if event.fields.get("subtest"):
             self.failed_subtests |= outcome == "failed"
@@ -66,7 +67,7 @@ class AttemptDraft:
         self.message = event.line("message")
         self.exception = event.text("exception", 300)
 
-    def _keep(self, when: str, event: Event, budget: TextBudget) -> None:
+    def _keep(self, when: str, event: Event, budget: Budget) -> None:
         for name in ("longrepr", "stdout", "stderr"):
             text = budget.keep(event.text(name))
             if text is not None:
@@ -131,16 +132,16 @@ class TestDraft:
         self.selected = True
         self._place(item)
 
-    def start(self, event: Event) -> None:
-        """A run of it began."""
+    def start(self, event: Event, budget: Budget) -> bool:
+        """A run of it began. False when there are more runs than are kept."""
         self._place(event)
-        self._attempt(event)
+        return self._attempt(event, budget) is not None
 
-    def phase(self, event: Event, budget: TextBudget) -> bool:
+    def phase(self, event: Event, budget: Budget) -> bool:
         """A phase of a run ended. False when there are more runs than are kept."""
         self._place(event)
         when, outcome = event.text("when", 20) or "", event.text("outcome", 50) or "unknown"
-        attempt = self._attempt(event)
+        attempt = self._attempt(event, budget)
         if attempt is None or when not in PHASES:
             return attempt is not None
         if outcome in RERUN_OUTCOMES:
@@ -150,19 +151,21 @@ class TestDraft:
             self.expected_failure = "xpassed" if outcome == "passed" else "xfailed"
         return True
 
-    def crash(self, event: Event) -> None:
-        """A run of it took its worker process with it."""
-        attempt = self._attempt(event)
+    def crash(self, event: Event, budget: Budget) -> bool:
+        """A run of it took its worker process with it. False when there are more runs than are kept."""
+        attempt = self._attempt(event, budget)
         if attempt is not None:
             attempt.crashed = True
             attempt.superseded |= event.fields.get("rerun") is True
             attempt.message = event.line("message") or "its worker process died"
+        return attempt is not None
 
-    def _attempt(self, event: Event) -> AttemptDraft | None:
+    def _attempt(self, event: Event, budget: Budget) -> AttemptDraft | None:
         number = event.count("attempt") or 1
         if number not in self.attempts:
-            if len(self.attempts) >= ATTEMPTS_LIMIT:
+            if budget.attempts <= 0:
                 return None
+            budget.attempts -= 1
             self.attempts[number] = AttemptDraft(number)
         attempt = self.attempts[number]
         attempt.worker = event.text("worker", 100) or attempt.worker

@@ -12,7 +12,7 @@ from io import BufferedIOBase
 
 from pydantic import ValidationError
 
-from nightly_pipeline.model.evidence_drafts import TestDraft, TextBudget
+from nightly_pipeline.model.evidence_drafts import Budget, TestDraft
 from nightly_pipeline.model.evidence_lines import Event, bounded_lines, parse_line
 from nightly_pipeline.model.evidence_records import (
     CollectError,
@@ -27,6 +27,8 @@ from nightly_pipeline.model.outcomes import EngineFacts, StageCounts
 
 SCHEMA = 1
 TESTS_LIMIT = 200_000
+BYTES_LIMIT = 1024 * 1024 * 1024
+"""What is read at most of one stage's evidence; the plugin keeps far below it."""
 ERRORS_LIMIT = 1_000
 
 
@@ -39,7 +41,12 @@ def fold_events(lines: Iterable[str | bytes]) -> StageEvidence:
     fold = _Fold()
     if isinstance(lines, BufferedIOBase):
         lines = bounded_lines(lines)
+    size = 0
     for line in lines:
+        size += len(line)
+        if size > BYTES_LIMIT:
+            fold.overflow = True
+            break
         # The writer ends a line that it could not write whole with a newline, so empty lines are no damage.
         if line not in ("\n", b"\n"):
             fold.take(parse_line(line))
@@ -65,7 +72,7 @@ class _Fold:
     lost: int = 0
     damaged: int = 0
     overflow: bool = False
-    budget: TextBudget = field(default_factory=TextBudget)
+    budget: Budget = field(default_factory=Budget)
 
     def take(self, event: Event | None) -> None:
         """Add one event. What is damaged is counted; a kind of a later version is left alone."""
@@ -125,7 +132,7 @@ class _Fold:
     def on_start(self, event: Event) -> None:
         test = self.test(event)
         if test is not None:
-            test.start(event)
+            self.overflow |= not test.start(event, self.budget)
             self.started.pop(test.node_id, None)
             self.started[test.node_id] = None
 
@@ -138,7 +145,7 @@ class _Fold:
         test = self.test(event)
         if test is not None:
             self.workers_down.pop(event.text("worker") or "", None)
-            test.crash(event)
+            self.overflow |= not test.crash(event, self.budget)
 
     def on_worker_down(self, event: Event) -> None:
         if len(self.workers_down) < ERRORS_LIMIT:

@@ -21,6 +21,7 @@ TEXT_LIMIT = 128 * 1024
 NODE_ID_LIMIT = 2200
 NAME_LIMIT = 200
 LIST_LIMIT = 1000
+NAMES_LIMIT = 100
 COUNT_LIMIT = 10**9
 
 
@@ -58,7 +59,7 @@ class Event:
 
     def names(self, name: str) -> tuple[str, ...]:
         """A list of short texts."""
-        return tuple(clean_text(item, NAME_LIMIT) for item in self._texts(name))
+        return tuple(clean_text(item, NAME_LIMIT) for item in self._texts(name)[:NAMES_LIMIT])
 
     def node_ids(self, name: str) -> tuple[str, ...]:
         """A list of node ids."""
@@ -86,9 +87,11 @@ class Event:
         value = self.fields.get(name)
         if not isinstance(value, dict):
             return {}
-        cleaned: dict[str, Any] = json.loads(
-            json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").replace(b"\\u0000", b"")
-        )
+        try:
+            text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+            cleaned: dict[str, Any] = json.loads(text.replace(b"\\u0000", b""))
+        except (ValueError, RecursionError):
+            return {}
         return cleaned
 
 

@@ -105,6 +105,8 @@ def _collect_errors(evidence: StageEvidence, _container: ContainerResult) -> Jud
 def _no_finish(evidence: StageEvidence, container: ContainerResult) -> Judgement | None:
     if evidence.finished:
         return None
+    if evidence.overflow:
+        return StageStatus.CRASHED, "there is more evidence than can be judged"
     code = container.exit_code
     if code == USAGE_ERROR and evidence.announced is None:
         return StageStatus.COLLECT_ERROR, "pytest refused its arguments or its configuration (exit code 4)"

@@ -7,11 +7,20 @@ import tracemalloc
 
 import pytest
 
-from nightly_pipeline.model.evidence import StageEvidence, TestOutcome, failures_of, fold_events
-from nightly_pipeline.model.evidence_drafts import DETAIL_BUDGET
-from nightly_pipeline.model.outcomes import EngineFacts, StageCounts, TestFailure
+from nightly_pipeline.model import evidence_fold
+from nightly_pipeline.model.evidence import (
+    StageEvidence,
+    TestOutcome,
+    failures_of,
+    fold_events,
+    stage_status,
+)
+from nightly_pipeline.model.evidence_drafts import DETAIL_BUDGET, Budget, TestDraft
+from nightly_pipeline.model.evidence_lines import parse_line
+from nightly_pipeline.model.outcomes import EngineFacts, StageCounts, StageStatus, TestFailure
 from tests.unit.model.evidence_streams import (
     collected,
+    container,
     finish,
     line,
     node,
@@ -321,9 +330,37 @@ def test_two_long_node_ids_that_differ_stay_two():
 
 
 def test_more_attempts_than_are_kept_are_never_a_whole_picture():
-    lines = [text for number in range(1, 1100) for text in ran("test_one", "rerun", attempt=number)]
+    budget = Budget(attempts=2)
+    draft = TestDraft(node("test_one"))
+    events = [parse_line(start("test_one", number)) for number in (1, 2, 3)]
 
-    assert fold_events(lines).overflow
+    assert [draft.start(event, budget) for event in events if event] == [True, True, False]
+
+
+def test_more_evidence_than_is_read_is_never_a_whole_picture(monkeypatch):
+    lines = passing("test_one")
+    monkeypatch.setattr(evidence_fold, "BYTES_LIMIT", sum(map(len, lines)) - 1)
+    evidence = fold_events(lines)
+
+    assert (evidence.overflow, evidence.finished) == (True, False)
+    assert stage_status(evidence, mode="run", container=container(0)) == (
+        StageStatus.CRASHED,
+        "there is more evidence than can be judged",
+    )
+
+
+def test_more_tests_than_are_kept_are_never_a_whole_picture(monkeypatch):
+    monkeypatch.setattr(evidence_fold, "TESTS_LIMIT", 1)
+    evidence = fold_events(passing("test_one", "test_two"))
+
+    assert evidence.overflow
+    assert stage_status(evidence, mode="run", container=container(0))[0] is StageStatus.CRASHED
+
+
+def test_an_image_that_describes_itself_without_end_has_no_facts():
+    deep = '{"event":"session","schema":1,"image":' + '{"a":' * 900 + "1" + "}" * 901
+
+    assert fold_events([deep]).schema in (1, None)
 
 
 def test_memory_is_bounded_however_much_the_tests_print():
