@@ -17,14 +17,12 @@ from typing import Any
 import docker
 from docker.errors import DockerException, NotFound
 
-from nightly_pipeline.errors import NightlyError
-from nightly_pipeline.tools.container_daemon import UNREACHABLE, open_daemon
+from nightly_pipeline.tools.container_daemon import UNREACHABLE
 from nightly_pipeline.tools.ownership import (
     DEADLINE_LABEL,
     OWNER_LABEL,
     RUN_LABEL,
     STEP_LABEL,
-    installation_id,
 )
 
 _log = logging.getLogger(__name__)
@@ -114,15 +112,29 @@ def _remove(client: docker.APIClient, container: Mapping[str, Any], why: str) ->
     )
 
 
-def reap_folders(root: Path, *, now: float, older_than_s: float = ONE_DAY_S) -> list[Path]:
+def reap_folders(root: Path, *, now: float, prefix: str = "", older_than_s: float = ONE_DAY_S) -> list[Path]:
     """Remove folders and files right below `root` that nobody has touched for a day; return those removed.
 
-    Links are removed, never followed. What cannot be removed is left, with a warning.
+    Links are removed, never followed. Other users' are left alone, and what cannot be removed is left with a warning.
+
+    Args:
+        root: a folder.
+        now: Unix seconds.
+        prefix: how names must start; where `root` is shared (`/tmp`), a prefix of our own.
+        older_than_s: how long nothing in it may have changed.
     """
     if not root.is_dir():
         return []
-    old = [entry for entry in sorted(root.iterdir()) if _last_touched(entry) < now - older_than_s]
+    ours = [entry for entry in sorted(root.iterdir()) if entry.name.startswith(prefix) and _is_ours(entry)]
+    old = [entry for entry in ours if _last_touched(entry) < now - older_than_s]
     return [entry for entry in old if _remove_folder(entry)]
+
+
+def _is_ours(entry: Path) -> bool:
+    try:
+        return entry.lstat().st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 def _last_touched(entry: Path) -> float:
@@ -151,28 +163,3 @@ def _remove_folder(entry: Path) -> bool:
         _log.warning("%s was left behind and cannot be removed: %s", entry, error)
         return False
     return True
-
-
-def remove_leftovers(
-    home: Path, docker_hosts: Iterable[str | None], *, active_runs: ActiveRuns | None = None
-) -> list[ReapedContainer]:
-    """Remove what this installation's killed processes left on every daemon and in its temporary folders.
-
-    A daemon that does not answer is skipped with a warning: the stages that need it will say so by name.
-
-    Args:
-        home: where the installation's state lives; `work` and `tmp` in it hold nothing that outlives a day.
-        docker_hosts: DOCKER_HOST of every runner; None is this machine's.
-        active_runs: as for `reap`.
-    """
-    owner, now = installation_id(home), time.time()
-    for name in ("work", "tmp"):
-        reap_folders(home / name, now=now)
-    reaped: list[ReapedContainer] = []
-    for docker_host in dict.fromkeys(docker_hosts):
-        try:
-            with open_daemon(docker_host, timeout_s=30) as client:
-                reaped += reap(client, owner, now=now, active_runs=active_runs)
-        except NightlyError as error:
-            _log.warning("leftovers could not be looked for: %s", error.message)
-    return reaped

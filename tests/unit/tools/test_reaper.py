@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 from docker.errors import APIError, NotFound
 
-from nightly_pipeline.tools.reaper import reap, reap_folders, remove_leftovers
+from nightly_pipeline.tools.reaper import reap, reap_folders
 
 NOW = 1_000_000.0
 
@@ -144,9 +143,13 @@ def test_a_root_that_is_not_there_has_nothing_to_remove(tmp_path):
     assert reap_folders(tmp_path / "absent", now=NOW) == []
 
 
-def test_a_daemon_that_does_not_answer_does_not_stop_a_night(tmp_path, caplog):
-    caplog.set_level(logging.WARNING)
-    old = aged(tmp_path / "work" / "run-1", 3)
-    assert remove_leftovers(tmp_path, ["tcp://127.0.0.1:1"], active_runs=()) == []
-    assert not old.exists()
-    assert "leftovers could not be looked for" in caplog.text
+def test_in_a_shared_folder_only_names_of_ours_are_looked_at(tmp_path):
+    ours, theirs = aged(tmp_path / "nightly-docker-x", 2), aged(tmp_path / "theirs", 2)
+    assert reap_folders(tmp_path, now=time.time(), prefix="nightly-") == [ours]
+    assert theirs.exists()
+
+
+def test_folders_of_other_users_are_left(tmp_path, monkeypatch):
+    aged(tmp_path / "nightly-docker-x", 2)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    assert reap_folders(tmp_path, now=time.time()) == []
