@@ -1,4 +1,4 @@
-"""Is this machine ready for a night of these settings? All of it for a person, and the few things no run can do without."""
+"""Is this machine ready for a night? Everything for a person to see, and the few things no run can do without."""
 
 from __future__ import annotations
 

@@ -36,8 +36,9 @@ class BuildMetrics(Record):
         wall_s: seconds from the first event to the last; steps run side by side, so it is not their sum.
         steps, cached_steps: without BuildKit's internal ones.
         hit_rate: cached_steps / steps, None when there are no steps.
-        pushed_bytes: bytes of the blobs that were uploaded, not those the registry already had; None when
-            unknown.
+        pushed_bytes: bytes of the blobs that were new to what the image's tag and its framework's named before:
+            what a push has to upload at most (a blob that only an older image has is not uploaded again); None when
+            nothing was pushed.
         image_bytes: compressed size of config and layers of the platform's manifest; None when nothing was
             pushed.
         build_steps: every step, in order of start.

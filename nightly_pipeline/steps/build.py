@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from typing import Any, Protocol
 
 from nightly_pipeline.errors import BuildError, BuildTimedOut, NightlyError
 from nightly_pipeline.model.metrics import BuildMetrics
-from nightly_pipeline.model.oci import compressed_size, is_index, platform_children
 from nightly_pipeline.model.outcomes import ImageOutcome, ImageStatus
 from nightly_pipeline.model.plan import PlannedImage
 from nightly_pipeline.model.requests import (
@@ -22,12 +20,13 @@ from nightly_pipeline.model.requests import (
     ContainerSpec,
     Revision,
 )
-from nightly_pipeline.model.tags import framework_run_tag, run_tag
+from nightly_pipeline.model.tags import framework_run_tag, framework_tag, run_tag
 from nightly_pipeline.steps.bases import base_digest, pinned_arguments
 from nightly_pipeline.steps.logs import KeptLog
 from nightly_pipeline.steps.ports import ContainerRunner, ImageBuilder, LineSink, Registry
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.sanity import SANITY_COMMAND, SANITY_DEADLINE_S, check_sanity
+from nightly_pipeline.steps.sizes import blobs_of, image_bytes, new_bytes
 
 LOG_FILE = "build.log"
 METRICS_FILE = "metrics.json"
@@ -97,9 +96,11 @@ def build_image(run: ImageRun, tools: BuildTools, log: LineSink) -> ImageOutcome
     metrics: BuildMetrics | None = None
     try:
         with KeptLog(log, tools.workspace / LOG_FILE) as kept:
+            before = blobs_of(tools.registry, _earlier(run.planned))
             result = _build(run, tools, kept)
             metrics = result.metrics
             fields = _settle(run, tools, result, kept)
+            metrics = _measured(metrics, tools.registry, result.digest, before)
     except NightlyError as error:
         metrics = metrics or _metrics_of(error)
         fields = {"status": _status_of(error), "message": str(error)}
@@ -206,14 +207,37 @@ def _settle(run: ImageRun, tools: BuildTools, result: BuildResult, log: LineSink
     if planned.kind == "runtime":
         _check_sanity(run, tools, result.digest, log)
     size = image_bytes(registry, result.digest)
-    registry.put_tag(planned.moving_tag, result.digest)
     return {
         "status": ImageStatus.BUILT,
         "digest": result.digest,
         "reference": registry.reference(result.digest),
-        "tags": (planned.moving_tag, run.run_tag),
+        "tags": (*_moved(run, tools, result.digest, log), run.run_tag),
         "size_bytes": size,
     }
+
+
+def _moved(run: ImageRun, tools: BuildTools, digest: str, log: LineSink) -> tuple[str, ...]:
+    """Move the tag people use, unless it belongs to a newer night; return what was moved."""
+    tag, newer = run.planned.moving_tag, tools.records.newer_night(run.date, run.planned.key)
+    if newer is not None:
+        log(f"{tag} stays with the night of {newer}")
+        return ()
+    tools.registry.put_tag(tag, digest)
+    return (tag,)
+
+
+def _earlier(planned: PlannedImage) -> tuple[str, ...]:
+    """Tags whose blobs the registry has: the image before this one, and the framework's, which shares layers."""
+    return (planned.moving_tag, framework_tag(planned.framework, planned.arch))
+
+
+def _measured(
+    metrics: BuildMetrics, registry: Registry, digest: str, before: Mapping[str, int]
+) -> BuildMetrics:
+    """BuildKit says neither how large an image is nor how much of it was pushed; the registry's manifests do."""
+    after = blobs_of(registry, [digest])
+    sizes = {"image_bytes": image_bytes(registry, digest), "pushed_bytes": new_bytes(before, after)}
+    return metrics.model_copy(update=sizes)
 
 
 def _check_sanity(run: ImageRun, tools: BuildTools, digest: str, log: LineSink) -> None:
@@ -234,18 +258,6 @@ def _sanity_spec(run: ImageRun, tools: BuildTools, digest: str, docker_config: P
         docker_host=run.planned.docker_host,
         docker_config=docker_config,
     )
-
-
-def image_bytes(registry: Registry, digest: str) -> int | None:
-    """Compressed size of an image, or of the images in an index; None when one is not in the registry."""
-    answer = registry.manifest(digest)
-    if answer is None:
-        return None
-    document = json.loads(answer[0])
-    if not is_index(document):
-        return compressed_size(document)
-    sizes = [image_bytes(registry, child["digest"]) for child in platform_children(document)]
-    return None if None in sizes else sum(size or 0 for size in sizes)
 
 
 def _outcome(
@@ -270,14 +282,12 @@ def _outcome(
 def _write(
     run: ImageRun, tools: BuildTools, outcome: ImageOutcome, metrics: BuildMetrics | None
 ) -> ImageOutcome:
-    outcome = outcome.model_copy(update={"artifacts": _keep(run, tools, outcome, metrics)})
+    outcome = outcome.model_copy(update={"artifacts": _keep(run, tools, metrics)})
     tools.records.write_outcome(outcome)
     return outcome
 
 
-def _keep(
-    run: ImageRun, tools: BuildTools, outcome: ImageOutcome, metrics: BuildMetrics | None
-) -> dict[str, str]:
+def _keep(run: ImageRun, tools: BuildTools, metrics: BuildMetrics | None) -> dict[str, str]:
     """Keep log and metrics. What cannot be kept is left out; the outcome matters more."""
     records, where = tools.records, (run.date, run.run_id, run.planned.key)
     log_file, kept = tools.workspace / LOG_FILE, {}
@@ -286,7 +296,6 @@ def _keep(
             kept["log"] = records.keep_file(*where, log_file)
     with suppress(NightlyError, OSError):
         if metrics is not None:
-            metrics = metrics.model_copy(update={"image_bytes": outcome.size_bytes or metrics.image_bytes})
             kept["metrics"] = records.write_text(*where, METRICS_FILE, metrics.model_dump_json(indent=2))
     return kept
 

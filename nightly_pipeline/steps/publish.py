@@ -59,7 +59,7 @@ def publish_image(  # noqa: PLR0913 - which night, which run
     which. Without an image it is `blocked`.
     """
     digest = (image and image.digest) or ""
-    tags = (run_tag(planned.framework, planned.arch, run_id), planned.moving_tag)
+    tags = (run_tag(planned.framework, planned.arch, run_id), *_moving(planned, tools, date, log))
 
     def bring(target: Registry) -> int:
         return 0 if target.role == tools.primary else target.copy_from(tools.source(), digest)
@@ -98,7 +98,7 @@ def publish_index(  # noqa: PLR0913 - which night, which run
 
     Refused (`failed`) when a platform is missing.
     """
-    tags = (index_run_tag(planned.framework, run_id), planned.moving_tag)
+    tags = (index_run_tag(planned.framework, run_id), *_moving(planned, tools, date, log))
     content = b""
 
     def store(target: Registry) -> int:
@@ -154,6 +154,17 @@ def _index_of(image: PublicationOutcome, registry: Registry) -> dict[str, Any]:
             {"mediaType": media_type, "digest": digest, "size": len(content), "platform": entry},
         ]
     }
+
+
+def _moving(
+    planned: PlannedPublication | PlannedIndex, tools: PublishTools, date: str, log: LineSink
+) -> tuple[str, ...]:
+    """The tag people use, unless it belongs to a newer night."""
+    newer = tools.records.newer_night(date, planned.key)
+    if newer is None:
+        return (planned.moving_tag,)
+    log(f"{planned.moving_tag} stays with the night of {newer}")
+    return ()
 
 
 def _targets(roles: Sequence[str], tools: PublishTools) -> list[Registry]:

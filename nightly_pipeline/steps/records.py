@@ -24,6 +24,7 @@ from nightly_pipeline.model.outcomes import (
 from nightly_pipeline.model.plan import Key, image_key, publication_key
 from nightly_pipeline.model.report import Outcome, key_of
 from nightly_pipeline.model.requests import Revision
+from nightly_pipeline.model.verdict import is_good
 from nightly_pipeline.steps.ports import ArtifactStore
 
 OUTCOME_FILE = "outcome.json"
@@ -92,6 +93,11 @@ class NightRecords:
         found = [outcome for outcome in self._of(date, key) if isinstance(outcome, PublicationOutcome)]
         good = [outcome for outcome in found if outcome.status in GOOD_PUBLICATION]
         return _preferred(good, prefer) or max(good, key=_started, default=None)
+
+    def newer_night(self, date: str, key: Key) -> str | None:
+        """The first later night with a good result of this entry: what moves with the newest night stays there."""
+        later = (night.isoformat() for night in self.store.dates() if night.isoformat() > date)
+        return next((night for night in later if any(map(_is_good, self._of(night, key)))), None)
 
     def write_revision(self, date: str, run_id: str, revision: Revision) -> None:
         """Write down the commit a run is built from."""
@@ -165,6 +171,10 @@ class NightRecords:
 
 _CELL_PARTS = 2
 _OutcomeT = TypeVar("_OutcomeT", ImageOutcome, PublicationOutcome)
+
+
+def _is_good(outcome: Outcome) -> bool:
+    return is_good(outcome.status)
 
 
 def _started(outcome: ImageOutcome | PublicationOutcome) -> float:

@@ -7,7 +7,6 @@ import re
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import stamina
 
@@ -25,7 +24,6 @@ from nightly_pipeline.tools.buildx_command import (
     build_argv,
     docker_environment,
     inspect_builder_argv,
-    raw_manifest_argv,
 )
 from nightly_pipeline.tools.buildx_errors import RegistryTrafficError, diagnose
 from nightly_pipeline.tools.buildx_progress import Progress
@@ -95,11 +93,7 @@ class BuildxBuilder:
             argv = build_argv(request, self._options, metadata_file=metadata_file)
             self._run(argv, request, progress, deadline)
             digest = _digest(metadata_file, request, progress)
-        metrics = progress.metrics()
-        if request.push_reference:
-            size = _image_bytes(request, digest, progress)
-            metrics = metrics.model_copy(update={"image_bytes": size})
-        return BuildResult(digest=digest, metrics=metrics)
+        return BuildResult(digest=digest, metrics=progress.metrics())
 
     def _run(self, argv: tuple[str, ...], request: BuildRequest, progress: Progress, deadline: float) -> None:
         try:
@@ -158,41 +152,3 @@ def _digest(metadata_file: Path, request: BuildRequest, progress: Progress) -> s
             metrics=progress.metrics(),
         ) from error
     return str(digest)
-
-
-def _image_bytes(request: BuildRequest, digest: str, progress: Progress) -> int | None:
-    """Compressed size of the platform's config and layers; None when the registry could not be asked.
-
-    Raises:
-        BuildError: the registry was asked and does not have the image.
-    """
-    repository = (request.push_reference or "").rpartition(":")[0]
-    try:
-        manifest = _manifest(request, f"{repository}@{digest}")
-        for child in manifest.get("manifests", ()):
-            if _platform(child) == request.platform:
-                manifest = _manifest(request, f"{repository}@{child['digest']}")
-        return int(manifest["config"]["size"]) + sum(int(layer["size"]) for layer in manifest["layers"])
-    except ProcessError as error:
-        if not error.stderr_tail.endswith(f"{digest}: not found"):
-            return None  # a figure for the report, no reason to lose an image that is built and pushed
-        raise BuildError(
-            f"{request.target} for {request.platform} was built, but {repository}@{digest} is not there.",
-            next_step=_STORE,
-            metrics=progress.metrics(),
-        ) from error
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _platform(descriptor: dict[str, Any]) -> str:
-    platform = descriptor.get("platform", {})
-    parts = (platform.get("os"), platform.get("architecture"), platform.get("variant"))
-    return "/".join(part for part in parts if part)
-
-
-def _manifest(request: BuildRequest, reference: str) -> Any:
-    answer = process.run(
-        raw_manifest_argv(reference), deadline_s=_QUESTION_S, env=docker_environment(request)
-    )
-    return json.loads(answer.stdout)

@@ -51,11 +51,6 @@ def inspect_builder_argv(request: BuildRequest) -> tuple[str, ...]:
     return ("docker", "buildx", "inspect", "--bootstrap", *([name] if name else []))
 
 
-def raw_manifest_argv(reference: str) -> tuple[str, ...]:
-    """Print the manifest that a registry has under this reference."""
-    return ("docker", "buildx", "imagetools", "inspect", "--raw", reference)
-
-
 def docker_environment(request: BuildRequest) -> dict[str, str | None]:
     """Where docker finds the engine and the logins."""
     variables: dict[str, str | None] = {"DOCKER_CLI_HINTS": "false"}

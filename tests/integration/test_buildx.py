@@ -93,7 +93,7 @@ def test_an_image_is_in_the_registry_under_the_digest_that_was_answered(bench, r
     assert platforms == ["amd64", "unknown"]  # the image and its provenance
 
 
-def test_size_and_labels_are_those_of_the_image(bench, ecr, repository):
+def test_labels_and_compression_are_those_asked_for(bench, ecr, repository):
     result = bench.build("runtime")
     (child,) = [
         child
@@ -101,8 +101,6 @@ def test_size_and_labels_are_those_of_the_image(bench, ecr, repository):
         if child["platform"]["architecture"] == "amd64"
     ]
     manifest = read_manifest(f"{ECR}/{repository}@{child['digest']}").json()
-    parts = [manifest["config"], *manifest["layers"]]
-    assert result.metrics.image_bytes == sum(part["size"] for part in parts)
     assert manifest["layers"][-1]["mediaType"].endswith("tar+zstd")
     assert ecr.config_of(result.digest)["config"]["Labels"]["org.example.salt"] == bench.salt
 

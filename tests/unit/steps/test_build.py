@@ -9,7 +9,8 @@ import pytest
 
 from nightly_pipeline.model.metrics import BuildMetrics
 from nightly_pipeline.model.outcomes import EngineFacts, ImageStatus
-from nightly_pipeline.steps.build import build_image, image_bytes
+from nightly_pipeline.steps.build import build_image
+from nightly_pipeline.steps.sizes import image_bytes
 from tests.factories import DATE, RUN_ID, planned_image
 from tests.fakes.builder import METRICS
 from tests.fakes.source import revision
@@ -55,7 +56,21 @@ def test_log_and_metrics_are_kept(tools):
         '{"checks": []}',
     ]
     metrics = BuildMetrics.model_validate_json(kept(tools, "metrics.json"))
-    assert metrics == METRICS.model_copy(update={"image_bytes": outcome.size_bytes})
+    assert metrics.image_bytes == outcome.size_bytes
+    assert (
+        metrics.pushed_bytes > outcome.size_bytes
+    )  # nothing was there before, so its attestation counts too
+    assert metrics == METRICS.model_copy(
+        update={"image_bytes": metrics.image_bytes, "pushed_bytes": metrics.pushed_bytes}
+    )
+
+
+def test_only_blobs_that_are_new_count_as_pushed(tools):
+    build(tools)
+    build(tools)
+    metrics = BuildMetrics.model_validate_json(kept(tools, "metrics.json"))
+    assert metrics.image_bytes > 0
+    assert metrics.pushed_bytes == 0
 
 
 def test_lines_are_shown_as_they_come(tools):

@@ -104,38 +104,6 @@ def test_a_build_answers_its_digest_and_metrics(docker, request_):
     assert any(line.endswith("CACHED") for line in lines)
 
 
-def test_the_image_size_is_that_of_its_platform(docker, request_):
-    child, other = "sha256:" + "b" * 64, "sha256:" + "c" * 64
-    platforms = {child: "arm64", other: "unknown"}
-    index = {
-        "manifests": [
-            {"digest": d, "platform": {"os": "linux", "architecture": a}} for d, a in platforms.items()
-        ]
-    }
-    docker.write(f"manifest.{DIGEST}", json.dumps(index))
-    docker.write(
-        f"manifest.{child}", json.dumps({"config": {"size": 5}, "layers": [{"size": 10}, {"size": 20}]})
-    )
-    assert build(request_).metrics.image_bytes == 35
-    assert docker.calls[-1].endswith(f"imagetools inspect --raw localhost:5000/nightly@{child}")
-
-
-def test_a_size_that_cannot_be_had_is_unknown_and_no_failure(docker, request_):
-    assert build(request_).metrics.image_bytes is None
-
-
-def test_an_image_that_was_not_pushed_after_all_is_not_taken_for_good(docker, request_):
-    docker.write("absent", "")
-    with pytest.raises(BuildError, match="is not there") as caught:
-        build(request_)
-    assert caught.value.metrics.steps == 4
-
-
-def test_without_a_push_the_registry_is_not_asked(docker, request_):
-    assert build(replace(request_, push_reference=None)).digest == DIGEST
-    assert not any("imagetools" in call for call in docker.calls)
-
-
 def test_a_build_that_says_no_digest_is_not_taken_for_good(docker, request_):
     docker.write("metadata", "{}")
     with pytest.raises(BuildError, match="did not say its digest") as caught:
