@@ -193,6 +193,35 @@ def test_a_failed_subtest_fails_its_test_and_keeps_the_word():
     assert (test.outcome, test.message) == (TestOutcome.FAILED, "this part")
 
 
+def test_a_failed_subtest_fails_its_test_even_where_the_whole_claims_to_have_passed():
+    """As pytest-subtests reports it; pytest itself fails the whole."""
+    subtest = phase("test_one", "call", "failed", subtest="bad", message="this part")
+    [test] = fold_events([*ran("test_one"), subtest]).tests
+
+    assert (test.outcome, test.message) == (TestOutcome.FAILED, "this part")
+
+
+@pytest.mark.parametrize("missing", ["setup", "call", "teardown"])
+def test_passing_takes_all_three_phases(missing: str):
+    lines = [phase("test_one", when) for when in ("setup", "call", "teardown") if when != missing]
+    [test] = fold_events(lines).tests
+
+    assert test.outcome is TestOutcome.UNFINISHED
+
+
+def test_an_attempt_that_was_superseded_before_its_teardown_failed_all_the_same():
+    lines = [phase("test_one", "setup"), phase("test_one", "call", "rerun"), *ran("test_one", attempt=2)]
+    [test] = fold_events(lines).tests
+
+    assert [attempt.outcome for attempt in test.attempts] == [TestOutcome.FAILED, TestOutcome.PASSED]
+
+
+def test_of_several_running_tests_the_one_that_was_started_again_last_is_to_blame():
+    evidence = fold_events([start("test_one"), start("test_two"), start("test_one", 2)])
+
+    assert evidence.running == (node("test_two"), node("test_one"))
+
+
 def test_the_last_test_to_start_is_to_blame():
     evidence = fold_events([session(), *ran("test_one"), start("test_two"), start("test_three")])
 

@@ -13,7 +13,7 @@ from nightly_pipeline.model.evidence import TestOutcome, fold_events, stage_stat
 from nightly_pipeline.model.outcomes import GOOD_STAGE, StageStatus
 from tests.unit.model.evidence_streams import collected, container, finish, line, phase, session, start
 
-OUTCOMES = st.sampled_from(["passed", "failed", "skipped"])
+OUTCOMES = st.sampled_from(["passed", "passed", "passed", "passed", "skipped", "failed"])
 EXIT_CODES = st.one_of(st.none(), st.integers(0, 255))
 
 
@@ -53,7 +53,7 @@ def attempts(draw: st.DrawFn, name: str) -> tuple[list[str], bool]:
 def _last_attempt(draw: st.DrawFn, name: str, number: int) -> tuple[list[str], bool]:
     setup = draw(OUTCOMES)
     call = draw(OUTCOMES) if setup == "passed" else None
-    teardown = draw(st.sampled_from(["passed", "passed", "failed"]))
+    teardown = draw(st.sampled_from(["passed", "passed", "passed", "passed", "failed"]))
     lines = [start(name, number), phase(name, "setup", setup, number)]
     lines += [phase(name, "call", call, number)] if call else []
     lines += [phase(name, "teardown", teardown, number)]
