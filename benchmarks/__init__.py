@@ -1,0 +1,1 @@
+"""What the project promises about time, measured. Figures are ratios within one run: machines differ."""
