@@ -74,9 +74,7 @@ def _left_behind(
 ) -> Iterator[tuple[Mapping[str, Any], str]]:
     for container in found:
         labels = container.get("Labels") or {}
-        if (
-            labels.get(OWNER_LABEL) != owner
-        ):  # a daemon that filters otherwise must not cost anybody a container
+        if labels.get(OWNER_LABEL) != owner:  # a daemon that filters otherwise must cost nobody a container
             continue
         if _passed(labels.get(DEADLINE_LABEL), now):
             yield container, "its deadline has passed"

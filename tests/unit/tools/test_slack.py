@@ -85,6 +85,16 @@ def test_a_message_deleted_meanwhile_is_sent_anew_and_then_updated(slack, record
     assert [message["text"] for message in slack.messages.values()] == ["running", "green"]
 
 
+@pytest.mark.parametrize("code", ["invalid_auth", "ratelimited", "fatal_error"])
+def test_an_update_that_fails_does_not_make_a_second_message(slack, records, code):
+    team = notifier(slack, records)
+    team.post(text="running", blocks=[], key=NIGHT)
+    slack.will_answer("chat.update", Answer.refusal(code))
+    with pytest.raises(NotificationError, match=code):
+        team.post(text="red", blocks=[], key=NIGHT)
+    assert [message["text"] for message in slack.messages.values()] == ["running"]
+
+
 @pytest.mark.parametrize("record", [b"", b"{", b"[]", b'"x"', b"{}", b'{"channel": "C1"}', b"\xff"])
 def test_a_record_that_cannot_be_read_counts_as_none(slack, records, record):
     team = notifier(slack, records)
