@@ -17,7 +17,6 @@ from nightly_pipeline.model.plan import PlannedImage
 from nightly_pipeline.model.requests import (
     BuildRequest,
     BuildResult,
-    ContainerSpec,
     Revision,
 )
 from nightly_pipeline.model.tags import framework_run_tag, framework_tag, run_tag
@@ -25,7 +24,7 @@ from nightly_pipeline.steps.bases import base_digest, pinned_arguments
 from nightly_pipeline.steps.logs import KeptLog
 from nightly_pipeline.steps.ports import ContainerRunner, ImageBuilder, LineSink, Registry
 from nightly_pipeline.steps.records import NightRecords
-from nightly_pipeline.steps.sanity import SANITY_COMMAND, SANITY_DEADLINE_S, check_sanity
+from nightly_pipeline.steps.sanity import check_sanity, sanity_spec
 from nightly_pipeline.steps.sizes import blobs_of, image_bytes, new_bytes
 
 LOG_FILE = "build.log"
@@ -99,8 +98,10 @@ def build_image(run: ImageRun, tools: BuildTools, log: LineSink) -> ImageOutcome
             before = blobs_of(tools.registry, _earlier(run.planned))
             result = _build(run, tools, kept)
             metrics = result.metrics
-            fields = _settle(run, tools, result, kept)
+            _look_into(run, tools, result.digest, kept)
             metrics = _measured(metrics, tools.registry, result.digest, before)
+            fields = _settle(run, tools, result.digest, kept)
+            fields["size_bytes"] = metrics.image_bytes
     except NightlyError as error:
         metrics = metrics or _metrics_of(error)
         fields = {"status": _status_of(error), "message": str(error)}
@@ -196,23 +197,23 @@ def _build(run: ImageRun, tools: BuildTools, log: LineSink) -> BuildResult:
         return tools.builder.build(request, log)
 
 
-def _settle(run: ImageRun, tools: BuildTools, result: BuildResult, log: LineSink) -> dict[str, Any]:
-    """What happens once the image is pushed: read it back, look into it, move the tags."""
-    registry, planned = tools.registry, run.planned
-    answered = registry.digest_of(run.run_tag)
-    if answered != result.digest:
-        raise BuildError(
-            f"{result.digest} was pushed as {registry.reference(run.run_tag)}, which answers {answered}"
-        )
-    if planned.kind == "runtime":
-        _check_sanity(run, tools, result.digest, log)
-    size = image_bytes(registry, result.digest)
+def _look_into(run: ImageRun, tools: BuildTools, digest: str, log: LineSink) -> None:
+    """Ask the registry what was pushed, and the image whether it is what it says."""
+    answered = tools.registry.digest_of(run.run_tag)
+    if answered != digest:
+        reference = tools.registry.reference(run.run_tag)
+        raise BuildError(f"{digest} was pushed as {reference}, which answers {answered}")
+    if run.planned.kind == "runtime":
+        _check_sanity(run, tools, digest, log)
+
+
+def _settle(run: ImageRun, tools: BuildTools, digest: str, log: LineSink) -> dict[str, Any]:
+    """What is said of a good image. Its tag moves last: nothing that fails may come after it."""
     return {
         "status": ImageStatus.BUILT,
-        "digest": result.digest,
-        "reference": registry.reference(result.digest),
-        "tags": (*_moved(run, tools, result.digest, log), run.run_tag),
-        "size_bytes": size,
+        "digest": digest,
+        "reference": tools.registry.reference(digest),
+        "tags": (*_moved(run, tools, digest, log), run.run_tag),
     }
 
 
@@ -242,22 +243,9 @@ def _measured(
 
 def _check_sanity(run: ImageRun, tools: BuildTools, digest: str, log: LineSink) -> None:
     with tools.logins.docker_config() as docker_config:
-        spec = _sanity_spec(run, tools, digest, docker_config)
+        image = tools.registry.reference(digest)
+        spec = sanity_spec(run.planned, image=image, run_id=run.run_id, docker_config=docker_config)
         check_sanity(spec, tools.containers, workspace=tools.workspace / "sanity", log=log)
-
-
-def _sanity_spec(run: ImageRun, tools: BuildTools, digest: str, docker_config: Path | None) -> ContainerSpec:
-    return ContainerSpec(
-        image=tools.registry.reference(digest),
-        entrypoint=("python3",),
-        command=SANITY_COMMAND,
-        run_id=run.run_id,
-        step="/".join(run.planned.key),
-        platform=run.planned.platform,
-        deadline_s=SANITY_DEADLINE_S,
-        docker_host=run.planned.docker_host,
-        docker_config=docker_config,
-    )
 
 
 def _outcome(

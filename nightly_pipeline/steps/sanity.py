@@ -8,11 +8,29 @@ from contextlib import suppress
 from pathlib import Path
 
 from nightly_pipeline.errors import SanityCheckFailed
+from nightly_pipeline.model.plan import PlannedImage
 from nightly_pipeline.model.requests import ContainerResult, ContainerSpec
 from nightly_pipeline.steps.ports import ContainerRunner, LineSink
 
 SANITY_COMMAND = ("/opt/nightly/sanity.py",)
 SANITY_DEADLINE_S = 120.0
+
+
+def sanity_spec(
+    planned: PlannedImage, *, image: str, run_id: str, docker_config: Path | None
+) -> ContainerSpec:
+    """The check as a container: the image's own script, with nothing passed in and nothing taken out."""
+    return ContainerSpec(
+        image=image,
+        entrypoint=("python3",),
+        command=SANITY_COMMAND,
+        run_id=run_id,
+        step="/".join(planned.key),
+        platform=planned.platform,
+        deadline_s=SANITY_DEADLINE_S,
+        docker_host=planned.docker_host,
+        docker_config=docker_config,
+    )
 
 
 def check_sanity(spec: ContainerSpec, containers: ContainerRunner, *, workspace: Path, log: LineSink) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nightly_pipeline.errors import BuildError
 from nightly_pipeline.model.metrics import BuildMetrics
 from nightly_pipeline.model.outcomes import EngineFacts, ImageStatus
 from nightly_pipeline.steps.build import build_image
@@ -24,7 +25,10 @@ from tests.unit.steps.building import (
     image_run,
     kept,
     make_tools,
+    silent,
 )
+
+OTHER_RUN = "aaaaaaaa-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
@@ -148,6 +152,38 @@ def test_the_sanity_check_runs_the_images_own_script_by_digest(tools):
     assert (spec.run_id, spec.step, spec.platform) == (RUN_ID, "vllm/amd64/runtime_image", "linux/amd64")
     assert spec.deadline_s == 120
     assert (spec.environment, spec.gpus, spec.inject, spec.collect) == ({}, 0, {}, None)
+    assert spec.docker_config == tools.logins.folder
+
+
+def test_everything_of_an_image_happens_on_its_runners_daemon(tools):
+    build(tools, planned_image(build_args=ENGINE, docker_host="ssh://arm.example.org"))
+    [request], [spec] = tools.builder.requests, tools.containers.specs
+
+    assert (request.docker_host, spec.docker_host) == ("ssh://arm.example.org", "ssh://arm.example.org")
+
+
+def test_a_past_night_does_not_take_the_moving_tag_from_a_newer_one(tools):
+    newer = build_image(image_run(date="2026-11-21", run_id=OTHER_RUN), tools, silent)
+    past = build(tools)
+
+    assert (past.status, past.tags) == (ImageStatus.BUILT, (RUN_TAG,))
+    assert tools.registry.tags[MOVING_TAG] == newer.digest != past.digest
+    assert f"{MOVING_TAG} stays with the night of 2026-11-21" in kept(tools, "build.log")
+
+
+def test_a_newer_night_that_failed_leaves_the_moving_tag_to_the_past_one(tools):
+    tools.builder.error = BuildError("no")
+    build_image(image_run(date="2026-11-21", run_id=OTHER_RUN), tools, silent)
+    tools.builder.error = None
+
+    assert build(tools).tags == (MOVING_TAG, RUN_TAG)
+
+
+def test_a_newer_night_takes_the_moving_tag_over(tools):
+    build(tools)
+    newer = build_image(image_run(date="2026-11-21", run_id=OTHER_RUN), tools, silent)
+
+    assert tools.registry.tags[MOVING_TAG] == newer.digest
 
 
 def test_every_login_is_handed_back(tools):

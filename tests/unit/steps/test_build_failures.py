@@ -155,12 +155,20 @@ def test_a_sanity_check_that_cannot_be_started_fails_the_image(tools):
     "error", [RegistryUnavailable("503"), RegistryForbidden("401")], ids=["down", "refused"]
 )
 def test_a_registry_that_fails_after_the_push_leaves_the_moving_tag(tools, verb, error):
-    tools.registry.failures[verb] = error
+    tools.builder.after_push = lambda: tools.registry.failures.update({verb: error})
     outcome = build(tools)
 
     assert (outcome.status, outcome.message) == ("failed", str(error))
     assert "metrics" in outcome.artifacts
     assert_left_alone(tools, outcome)
+
+
+def test_a_registry_that_fails_before_is_not_pushed_to(tools):
+    tools.registry.failures["*"] = RegistryUnavailable("503")
+    outcome = build(tools)
+
+    assert (outcome.status, outcome.message) == ("failed", str(RegistryUnavailable("503")))
+    assert tools.builder.requests == []
 
 
 def test_the_moving_tag_stays_with_the_image_it_had(tools):

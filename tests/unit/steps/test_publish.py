@@ -14,7 +14,7 @@ from nightly_pipeline.errors import (
 from nightly_pipeline.model.outcomes import PublicationOutcome, PublicationStatus
 from nightly_pipeline.steps.publish import PublishTools, publish_image, publish_index
 from nightly_pipeline.steps.records import NightRecords
-from tests.factories import DATE, RUN_ID, image, plan
+from tests.factories import DATE, RUN_ID, image, plan, publication
 from tests.fakes.registry_memory import MemoryRegistry
 from tests.fakes.store import MemoryStore
 
@@ -71,6 +71,7 @@ def test_an_image_is_the_same_digest_in_every_registry_under_both_tags(tools, ec
 
     assert outcome.status is PublicationStatus.PUBLISHED
     assert (outcome.message, outcome.platforms) == (None, ("linux/amd64",))
+    assert outcome.started_at.tzinfo is not None
     for registry in (ecr, acr):
         assert registry.tags == {RUN_TAG: outcome.digest, MOVING_TAG: outcome.digest}
         assert registry.manifests[outcome.digest] == ecr.manifests[outcome.digest]
@@ -184,6 +185,18 @@ def test_what_happens_is_said_line_by_line(tools, acr, capsys):
         == f"ecr: localhost:5000/nightly@{outcome.digest} as {RUN_TAG}, {MOVING_TAG}; 0 bytes uploaded"
     )
     assert said[1] == "acr: 503"
+
+
+@pytest.mark.parametrize("planned", [AMD64, INDEX], ids=["image", "index"])
+def test_a_past_night_does_not_take_the_moving_tag_from_a_newer_one(tools, ecr, acr, planned):
+    tools.records.write_outcome(publication(arch=getattr(planned, "arch", None), date="2026-11-21"))
+    images = [publish(tools, AMD64), publish(tools, ARM64)]
+    outcome = images[0] if planned is AMD64 else join(tools, images)
+
+    assert outcome.status is PublicationStatus.PUBLISHED
+    for registry in (ecr, acr):
+        assert planned.moving_tag not in registry.tags
+        assert registry.tags[f"{planned.moving_tag}-run-1f3a9c02"] == outcome.digest
 
 
 # --- an index of all architectures

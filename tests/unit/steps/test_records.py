@@ -227,6 +227,34 @@ def test_the_same_holds_for_publications(statuses, order, prefer):
     assert (found and found.run_id) == (preferred[0] if preferred else newest)
 
 
+# --- later nights
+
+NIGHTS = ["2026-11-18", "2026-11-19", "2026-11-20", "2026-11-21"]
+
+
+@given(
+    statuses=st.lists(st.sampled_from([None, *ImageStatus]), min_size=4, max_size=4),
+    asked=st.sampled_from(NIGHTS),
+)
+def test_a_newer_night_is_a_later_one_with_a_good_result(statuses, asked):
+    records = memory()
+    for date, status in zip(NIGHTS, statuses, strict=True):
+        if status is not None:
+            records.write_outcome(image(status=status.value, date=date))
+
+    good = [date for date, status in zip(NIGHTS, statuses, strict=True) if status in {"built", "reused"}]
+    later = [date for date in good if date > asked]
+    assert records.newer_night(asked, key_of(image())) == (later[0] if later else None)
+
+
+def test_a_later_night_of_something_else_is_not_newer(records):
+    records.write_outcome(image("sglang", date="2026-11-21"))
+    records.write_outcome(publication(date="2026-11-21"))
+
+    assert records.newer_night(DATE, key_of(image())) is None
+    assert records.newer_night(DATE, key_of(publication())) == "2026-11-21"
+
+
 # --- revisions, texts, files
 
 
@@ -245,6 +273,22 @@ def test_a_damaged_revision_is_an_error_and_not_absent(content):
 
     with pytest.raises(RecordError, match=RUN_ID):
         records.revision(DATE, RUN_ID)
+
+
+def test_the_digests_of_the_bases_are_on_record(records):
+    pinned = {"base:1": "sha256:" + "ab" * 32}
+    records.write_bases(DATE, RUN_ID, pinned)
+
+    assert records.bases(DATE, RUN_ID) == pinned
+    assert records.bases(DATE, "another-run") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"base:1": 5}'])
+def test_damaged_digests_of_bases_are_absent(content):
+    records = memory()
+    records.store.write(f"{DATE}/{RUN_ID}/bases.json", content)
+
+    assert records.bases(DATE, RUN_ID) is None
 
 
 def test_why_there_is_no_revision_is_on_record(records):
