@@ -24,7 +24,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         *(publication_asset(planned, partitions) for planned in plan.publications),
         *(index_asset(planned, partitions) for planned in plan.indexes),
         *(stage_asset(planned, partitions) for planned in plan.stages),
-        summary_asset(partitions),
+        summary_asset(plan, partitions),
     ]
     jobs = night_jobs(list(settings.table.frameworks), assets)
     summary = summary_job()

@@ -13,6 +13,7 @@ from nightly_pipeline.assets.naming import (
     RUN_DATE_TAG,
     SUMMARY_JOB_NAME,
     SUMMARY_TAG,
+    TRIGGER_TAG,
     framework_job_name,
 )
 from nightly_pipeline.model.plan import SOURCE_KEY, SUMMARY_KEY
@@ -80,7 +81,7 @@ def night_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
     )
     def every_night(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         night = context.scheduled_execution_time.astimezone(UTC).date().isoformat()
-        return dg.RunRequest(run_key=night, partition_key=night, tags={"nightly/trigger": "schedule"})
+        return dg.RunRequest(run_key=night, partition_key=night, tags={TRIGGER_TAG: "schedule"})
 
     return every_night
 

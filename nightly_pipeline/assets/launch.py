@@ -12,6 +12,7 @@ import dagster as dg
 
 from nightly_pipeline.assets.naming import (
     LAUNCH_TAG,
+    LOCATION_TAGS,
     PROCESS_TAG,
     PROFILE_TAG,
     RERUN_TAG,
@@ -19,6 +20,7 @@ from nightly_pipeline.assets.naming import (
     REVISION_TAG,
     RUN_DATE_TAG,
     SUMMARY_TAG,
+    TRIGGER_TAG,
     step_key,
 )
 from nightly_pipeline.errors import RecordError
@@ -66,7 +68,8 @@ class Launch:
             PROFILE_TAG: self.profile,
             LAUNCH_TAG: self.launch_id,
             PROCESS_TAG: this_process(),
-            "nightly/trigger": "command line",
+            TRIGGER_TAG: "command line",
+            **LOCATION_TAGS,
             **{tag: value for tag, value in optional.items() if value is not None},
         }
 
@@ -92,7 +95,7 @@ def execute_summary(instance: dg.DagsterInstance, job: dg.JobDefinition, *, date
     result = job.execute_in_process(
         run_config=_QUIET,
         instance=instance,
-        tags={RUN_DATE_TAG: date, SUMMARY_TAG: run_id},
+        tags={RUN_DATE_TAG: date, SUMMARY_TAG: run_id, **LOCATION_TAGS},
         asset_selection=[dg.AssetKey(list(SUMMARY_KEY))],
         raise_on_error=False,
     )

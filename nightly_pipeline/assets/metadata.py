@@ -7,8 +7,19 @@ from typing import Any
 
 import dagster as dg
 
+from nightly_pipeline.model.links import Links
+from nightly_pipeline.model.markdown import summary_table
 from nightly_pipeline.model.metrics import BuildMetrics
 from nightly_pipeline.model.outcomes import ImageOutcome, PublicationOutcome, StageOutcome
+from nightly_pipeline.model.reading import (
+    causes,
+    count_collected,
+    counts_run,
+    duration_s,
+    headline,
+    mock_note,
+)
+from nightly_pipeline.model.report import Report
 from nightly_pipeline.steps.build import METRICS_FILE
 from nightly_pipeline.steps.records import NightRecords
 
@@ -21,18 +32,20 @@ def image_metadata(outcome: ImageOutcome, records: NightRecords) -> Metadata:
     """Metadata of an image, its build metrics among them."""
     metadata: Metadata = {
         "status": outcome.status.value,
+        **_present(
+            message=outcome.message,
+            tags=", ".join(outcome.tags) or None,
+            digest=outcome.digest,
+            reference=outcome.reference,
+            engine=outcome.engine and f"{outcome.engine.kind} {outcome.engine.name} {outcome.engine.version}",
+        ),
+        "revision": outcome.source_revision or "unknown",
         "runner": outcome.runner,
         "duration_s": outcome.duration_s,
-        "revision": outcome.source_revision or "unknown",
     }
     metadata |= _present(
-        digest=outcome.digest,
-        reference=outcome.reference,
-        tags=", ".join(outcome.tags) or None,
         image_bytes=outcome.size_bytes,
-        engine=outcome.engine and f"{outcome.engine.kind} {outcome.engine.name} {outcome.engine.version}",
-        built_by_run=outcome.built_by_run,
-        message=outcome.message,
+        built_by_run=outcome.built_by_run and dg.MetadataValue.dagster_run(outcome.built_by_run),
     )
     metadata |= _locations(outcome.artifacts, records)
     return metadata | _metrics_metadata(outcome, records)
@@ -42,16 +55,16 @@ def stage_metadata(outcome: StageOutcome, records: NightRecords) -> Metadata:
     """Metadata of a test stage: counts as numbers, failures as a table."""
     metadata: Metadata = {
         "status": outcome.status.value,
+        **_present(
+            message=outcome.message,
+            engine=outcome.engine and f"{outcome.engine.kind} {outcome.engine.name} {outcome.engine.version}",
+        ),
         "mode": outcome.mode,
+        **outcome.counts.model_dump(),
         "runner": outcome.runner,
         "duration_s": outcome.duration_s,
-        **outcome.counts.model_dump(),
     }
-    metadata |= _present(
-        image_digest=outcome.image_digest,
-        engine=outcome.engine and f"{outcome.engine.kind} {outcome.engine.version}",
-        message=outcome.message,
-    )
+    metadata |= _present(image_digest=outcome.image_digest)
     if outcome.failures:
         metadata["failures"] = _failures_table(outcome)
     return metadata | _locations(outcome.artifacts, records)
@@ -61,14 +74,32 @@ def publication_metadata(outcome: PublicationOutcome) -> Metadata:
     """Metadata of a publication: what each registry answered."""
     metadata: Metadata = {
         "status": outcome.status.value,
+        **_present(message=outcome.message, digest=outcome.digest),
         "platforms": ", ".join(outcome.platforms),
         "duration_s": outcome.duration_s,
     }
-    metadata |= _present(digest=outcome.digest, message=outcome.message)
     for copy in outcome.copies:
         metadata[f"{copy.registry}_reference"] = copy.reference
         metadata[f"{copy.registry}_tags"] = ", ".join(copy.tags)
         metadata[f"{copy.registry}_uploaded_bytes"] = copy.uploaded_bytes
+    return metadata
+
+
+def summary_metadata(report: Report, links: Links) -> Metadata:
+    """Metadata of a night's summary: the verdict, the table, and counts that plot over the nights."""
+    counts = counts_run(report)
+    metadata: Metadata = {
+        "status": report.status.value,
+        "headline": headline(report),
+        **_present(engine=mock_note(report) or report.engine),
+        "table": dg.MetadataValue.md(summary_table(report, links)),
+        "problems": len(causes(report)),
+        "tests_passed": counts.passed,
+        "tests_failed": counts.failed + counts.errors,
+        "tests_skipped": counts.skipped,
+        "tests_collected_only": count_collected(report),
+        **_present(duration_s=duration_s(report)),
+    }
     return metadata
 
 
@@ -92,11 +123,12 @@ def _steps_table(metrics: BuildMetrics) -> dg.TableMetadataValue:
     slowest = sorted(metrics.build_steps, key=lambda step: -step.duration_s)[:_SLOWEST_STEPS_SHOWN]
     return dg.MetadataValue.table(
         [
-            dg.TableRecord({"step": step.name[:200], "status": step.status, "seconds": step.duration_s})
+            dg.TableRecord({"seconds": step.duration_s, "status": step.status, "step": step.name[:200]})
             for step in slowest
         ],
+        # The longest column last: what goes over the edge of the page has to be scrolled to.
         schema=dg.TableSchema(
-            [dg.TableColumn("step"), dg.TableColumn("status"), dg.TableColumn("seconds", "float")]
+            [dg.TableColumn("seconds", "float"), dg.TableColumn("status"), dg.TableColumn("step")]
         ),
     )
 

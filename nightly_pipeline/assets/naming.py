@@ -8,15 +8,25 @@ import dagster as dg
 
 from nightly_pipeline.model.plan import Key
 
+LOCATION = "nightly_pipeline"
+"""Name of the code location, as workspace.yaml has it."""
+
 NIGHT_GROUP = "night"
+SUMMARY_GROUP = "summary"
 RUN_DATE_TAG = "dagster/partition"
 REVISION_TAG = "nightly/revision"
 RERUN_TAG = "nightly/rerun_of"
 REUSE_TAG = "nightly/reuse_good"
 SUMMARY_TAG = "nightly/summary_of"
-LAUNCH_TAG = "nightly/launch"
-PROCESS_TAG = "nightly/process"
 PROFILE_TAG = "nightly/profile"
+TRIGGER_TAG = "nightly/trigger"
+
+# Dagster shows no tag of this prefix: these are of no use to people.
+LAUNCH_TAG = ".dagster/nightly_launch"
+PROCESS_TAG = ".dagster/nightly_process"
+
+LOCATION_TAGS = {".dagster/repository": f"__repository__@{LOCATION}"}
+"""What makes the UI count a run of the command line among its job's: in the timeline, in the job's list of runs."""
 
 JOB_NAME = "nightly"
 SUMMARY_JOB_NAME = "nightly_summary_job"

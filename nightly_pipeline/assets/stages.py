@@ -11,6 +11,7 @@ from nightly_pipeline.assets.output import print_line
 from nightly_pipeline.assets.workplace import Workplace
 from nightly_pipeline.model.outcomes import GOOD_STAGE, StageOutcome
 from nightly_pipeline.model.plan import PlannedStage
+from nightly_pipeline.model.reading import counts_line
 from nightly_pipeline.steps.stages import StageRun, run_stage
 
 
@@ -77,8 +78,8 @@ def _stage_outcome(
 
 
 def _sentence(outcome: StageOutcome) -> str:
-    counts = ", ".join(f"{number} {word}" for word, number in outcome.counts.model_dump().items() if number)
-    return "; ".join(filter(None, (f"{outcome.status}: {counts or 'no tests'}", outcome.message)))
+    engine = "mock engine" if outcome.engine and outcome.engine.kind == "mock" else None
+    return "; ".join(filter(None, (f"{outcome.status}: {counts_line(outcome)}", engine, outcome.message)))
 
 
 def _description(planned: PlannedStage) -> str:

@@ -11,14 +11,17 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from nightly_pipeline.assets.naming import NIGHT_GROUP, SUMMARY_TAG
+from nightly_pipeline.assets.metadata import summary_metadata
+from nightly_pipeline.assets.naming import SUMMARY_GROUP, SUMMARY_TAG
 from nightly_pipeline.assets.night_run import run_facts
 from nightly_pipeline.assets.workplace import Workplace, open_notifier, open_records
 from nightly_pipeline.errors import NightlyError, NotificationError
 from nightly_pipeline.model.links import Links
-from nightly_pipeline.model.markdown import report_markdown, summary_table
+from nightly_pipeline.model.markdown import report_markdown
 from nightly_pipeline.model.message import night_message
-from nightly_pipeline.model.plan import SUMMARY_KEY
+from nightly_pipeline.model.outcomes import NightStatus
+from nightly_pipeline.model.plan import SUMMARY_KEY, Key, Plan
+from nightly_pipeline.model.reading import Tone, headline, night_tone
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.page import render_page
 from nightly_pipeline.planning import make_plan
@@ -32,28 +35,44 @@ from nightly_pipeline.steps.report import (
     keep_documents,
 )
 
+CHECK = dg.AssetCheckSpec(
+    name="night_is_green",
+    asset=list(SUMMARY_KEY),
+    description="Every planned image is there and every planned test stage is good. What is not known is not green.",
+)
 
-def summary_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
-    """The asset `nightly_summary`."""
+
+def summary_asset(plan: Plan, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset `nightly_summary`. In the graph it comes last; its run waits for nothing and is made of it alone."""
 
     @dg.asset(
         key=list(SUMMARY_KEY),
+        deps=[list(key) for key in _last(plan)],
         partitions_def=partitions,
-        group_name=NIGHT_GROUP,
+        group_name=SUMMARY_GROUP,
         output_required=False,
+        check_specs=[CHECK],
         kinds={"slack", "markdown"},
         description="What became of the night: the table, the page, the message to the team.",
     )
     def nightly_summary(
         context: dg.AssetExecutionContext, workplace: Workplace
-    ) -> Iterator[dg.MaterializeResult]:
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         if _runs_beside_others(context.run):
-            # "Materialize all" selects this too, but what it is about has only begun: nothing is recorded here.
-            context.log.info("The summary is made by a run of its own, when this run has ended.")
-            return
-        yield _summary(context, workplace)
+            # "Materialize all" selects this too, but how that run ends nobody knows yet: nothing is summarised.
+            yield _check_result(
+                "the summary is made by a run of its own, when this run has ended", green=False
+            )
+        else:
+            yield _summary(context, workplace)
 
     return nightly_summary
+
+
+def _last(plan: Plan) -> list[Key]:
+    """What nothing else of the night waits for."""
+    awaited = {key for entry in plan.entries for key in entry.depends_on}
+    return [entry.key for entry in plan.entries if entry.key not in awaited]
 
 
 def _runs_beside_others(run: dg.DagsterRun) -> bool:
@@ -67,18 +86,23 @@ def _summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.Mate
     except NightlyError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     kept = keep_report(report, settings, records)
-    sent = _announce(context, report, settings)
+    run_id = context.run.tags.get(SUMMARY_TAG)
+    metadata = {
+        **summary_metadata(report, links_of(settings, records)),
+        "page": dg.MetadataValue.path(kept[REPORT_PAGE]),
+        "message": _announce(context, report, settings),
+        "asked_for_by": dg.MetadataValue.dagster_run(run_id) if run_id else "a person",
+    }
+    green = night_tone(report) is Tone.GOOD
     return dg.MaterializeResult(
-        metadata={
-            "status": report.status.value,
-            "engine": report.engine,
-            "partial": report.partial,
-            "table": dg.MetadataValue.md(summary_table(report, links_of(settings, records))),
-            "page": dg.MetadataValue.path(kept[REPORT_PAGE]),
-            "summary_of": context.run.tags.get(SUMMARY_TAG, "every run of the night"),
-            "message": sent,
-        }
+        metadata=metadata,
+        check_results=[_check_result(headline(report), green=green, red=report.status is NightStatus.RED)],
     )
+
+
+def _check_result(text: str, *, green: bool, red: bool = False) -> dg.AssetCheckResult:
+    severity = dg.AssetCheckSeverity.ERROR if red else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(check_name=CHECK.name, passed=green, severity=severity, description=text)
 
 
 def night_report(

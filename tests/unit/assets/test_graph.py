@@ -68,9 +68,20 @@ def test_builds_and_stages_wait_in_their_runners_pool(graph) -> None:
 
 
 def test_a_dry_run_has_a_check_of_another_name(graph) -> None:
-    checks = {(spec.asset_key.path[1], spec.name) for spec in graph.asset_check_keys}
+    stages = [check for check in graph.asset_check_keys if len(check.asset_key.path) > 1]
+    checks = {(check.asset_key.path[1], check.name) for check in stages}
     assert checks == {("amd64", "tests_pass"), ("arm64", "tests_collect")}
-    assert len(graph.asset_check_keys) == len(FRAMEWORKS) * len(ARCHITECTURES) * 4
+    assert len(stages) == len(FRAMEWORKS) * len(ARCHITECTURES) * 4
+
+
+def test_the_summary_comes_last_and_its_check_says_whether_the_night_is_green(graph) -> None:
+    summary = graph.get(key("nightly_summary"))
+    assert not summary.child_keys
+    stages = {
+        key(framework, arch, name) for framework in FRAMEWORKS for arch in ARCHITECTURES for name in NAMES[3:]
+    }
+    assert summary.parent_keys == stages | {key(framework, "multi_arch_image") for framework in FRAMEWORKS}
+    assert [check.name for check in summary.check_keys] == ["night_is_green"]
 
 
 def test_everything_has_one_partition_a_night_from_go_live_to_today(graph) -> None:

@@ -1,0 +1,75 @@
+"""The sensors: which ended runs they ask a summary for."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from nightly_pipeline.assets.automation import summary_job, summary_sensors
+
+NIGHT = {"dagster/partition": "2026-11-20"}
+
+
+@pytest.fixture(params=range(3), ids=["success", "failure", "cancellation"])
+def sensor(request: pytest.FixtureRequest):
+    return summary_sensors(summary_job())[request.param]
+
+
+@pytest.fixture(scope="module")
+def ended() -> dg.DagsterEvent:
+    """The event of some run's end; the sensors look at the run alone."""
+
+    @dg.op
+    def nothing() -> None:
+        pass
+
+    @dg.job
+    def some_job() -> None:
+        nothing()
+
+    return some_job.execute_in_process().get_run_success_event()
+
+
+@pytest.fixture
+def evaluate(sensor, ended: dg.DagsterEvent):
+    def _evaluate(*keys: str, job: str = "__ASSET_JOB", tags=NIGHT) -> dg.RunRequest | dg.SkipReason:
+        selection = frozenset(dg.AssetKey(key.split("/")) for key in keys) if keys else None
+        with dg.DagsterInstance.ephemeral() as instance:
+            context = dg.build_run_status_sensor_context(
+                sensor_name=sensor.name,
+                dagster_instance=instance,
+                dagster_run=dg.DagsterRun(job_name=job, tags=tags, asset_selection=selection),
+                dagster_event=ended,
+            )
+            return sensor(context)
+
+    return _evaluate
+
+
+def test_a_whole_night_is_summarised_once(evaluate) -> None:
+    request = evaluate(job="nightly")
+    assert request.partition_key == "2026-11-20"
+    assert request.tags["nightly/summary_of"] == request.run_key
+
+
+def test_what_was_materialized_by_hand_is_summarised(evaluate) -> None:
+    assert isinstance(evaluate("vllm/amd64/unit_tests"), dg.RunRequest)
+    assert isinstance(evaluate("source_revision", "vllm/amd64/framework_image"), dg.RunRequest)
+
+
+def test_everything_at_once_is_summarised_though_the_summary_was_selected_too(evaluate) -> None:
+    everything = ("source_revision", "vllm/amd64/framework_image", "nightly_summary")
+    assert isinstance(evaluate(*everything), dg.RunRequest)
+
+
+@pytest.mark.parametrize("keys", [("nightly_summary",), ("source_revision",)], ids=lambda keys: keys[0])
+def test_a_run_without_results_is_not(evaluate, keys) -> None:
+    assert isinstance(evaluate(*keys), dg.SkipReason)
+
+
+def test_a_summary_is_not_summarised(evaluate) -> None:
+    assert isinstance(evaluate(job="nightly_summary_job"), dg.SkipReason)
+
+
+def test_a_run_of_no_night_is_not(evaluate) -> None:
+    assert isinstance(evaluate(job="nightly", tags={}), dg.SkipReason)
