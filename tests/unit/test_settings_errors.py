@@ -45,6 +45,12 @@ TOKEN, WEBHOOK = "xoxb-1234567890-secret", "https://hooks.example.org/services/T
             "registries.ecr.images.0: Input should be 'framework' or 'runtime'",
         ),
         ("registries: null", "registries: Field required"),
+        ("registries: {ecr: null, acr: null}", "registries: Dictionary should have at least 1 item"),
+        ("source: {ref: ''}", "source.ref: String should have at least 1 character"),
+        (
+            "build: {compression_level: -1}",
+            "build.compression_level: Input should be greater than or equal to 0",
+        ),
         ("source: main", "source: Input should be a valid dictionary"),
         ("go_live: 2026-13-01", "go_live: Input should be a valid date"),
         ("go_live: today", "go_live: Input should be a valid date"),

@@ -156,6 +156,10 @@ def test_a_path_out_of_the_repository_is_refused(path, value):
     assert "must be a path inside the repository" in refusal(path, value)
 
 
+def test_a_base_without_a_name_is_refused():
+    assert "frameworks.vllm.base.image" in refusal("frameworks.vllm.base.image", "")
+
+
 @pytest.mark.parametrize("value", ["", "a b", ".hidden", "a:b", "x" * 129, "ubuntu\n"])
 def test_what_is_no_tag_is_refused(value):
     assert "is no image tag" in refusal("frameworks.vllm.base.tag", value)

@@ -306,6 +306,12 @@ def test_a_night_lasts_from_its_first_start_to_its_last_end():
     assert (found.started_at, found.ended_at) == (STARTED, STARTED + later * 2)
 
 
+def test_a_night_that_has_not_ended_has_no_end():
+    found = report(run("running", started_at=None), plan=PLAN)
+
+    assert (found.started_at, found.ended_at) == (None, None)
+
+
 # --- the engine
 
 

@@ -11,7 +11,6 @@ from nightly_pipeline.errors import BuildError
 from nightly_pipeline.model.metrics import BuildMetrics
 from nightly_pipeline.model.outcomes import EngineFacts, ImageStatus
 from nightly_pipeline.steps.build import build_image
-from nightly_pipeline.steps.sizes import image_bytes
 from tests.factories import DATE, RUN_ID, planned_image
 from tests.fakes.builder import METRICS
 from tests.fakes.source import revision
@@ -201,11 +200,3 @@ def test_the_size_is_that_of_config_and_layers(tools, attested):
         document = tools.registry.document(document["manifests"][0]["digest"])
 
     assert outcome.size_bytes == document["config"]["size"] + len("layers of runtime")
-
-
-def test_a_size_that_is_not_known_whole_is_not_known(tools):
-    digest = tools.registry.add_image()
-    del tools.registry.manifests[tools.registry.document(digest)["manifests"][0]["digest"]]
-
-    assert image_bytes(tools.registry, digest) is None
-    assert image_bytes(tools.registry, "sha256:absent") is None
