@@ -231,7 +231,7 @@ def _disk_of_images(probe: HostProbe, needs: HostNeeds) -> Finding:
 def _space(name: str, free: int, needed_gib: float, place: str) -> Finding:
     """Enough for two nights is enough; for one it is a warning."""
     free_gib = free / _GIB
-    detail = f"{free_gib:.0f} GiB free at {place}; a night takes about {needed_gib:.0f}"
+    detail = f"{free_gib:.0f} GiB free at {place}; a night takes about {needed_gib:g} GiB"
     remedy = "Free space: `docker system df`, `docker system prune`, `nightly prune`."
     if free_gib < needed_gib:
         return _missing(name, detail, remedy)
