@@ -39,7 +39,7 @@ def run_case(
         env=environment(folder, evidence_file) | dict(case.environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=120,
+        timeout=250,
         check=False,
     )
     code = finished.returncode if finished.returncode >= 0 else 128 - finished.returncode
