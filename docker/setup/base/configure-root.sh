@@ -27,6 +27,17 @@ done >"$root/etc/ssl/certs/ca-certificates.crt"
 ln -sf mawk "$root/usr/bin/awk"
 ln -sf which.debianutils "$root/usr/bin/which"
 ln -sf python3 "$root/usr/bin/python"
+ln -sf gcc "$root/usr/bin/cc"
+
+# The compiler is for the launchers that Triton builds while a real engine serves: C, linked dynamically, nothing else.
+# What it has for link-time optimisation, sanitizers, profiles and static linking is two thirds of it.
+rm -f "$root"/usr/bin/*-lto-dump* "$root"/usr/bin/*-gp-* "$root"/usr/bin/*gprof* "$root"/usr/bin/*-ld.gold \
+  "$root"/usr/bin/*-dwp "$root"/usr/lib/gcc/*/*/lto1 "$root"/usr/lib/python3*/config-*/*.a
+for name in asan tsan lsan ubsan hwasan itm gprofng gp-collector gomp-plugin cc1 c m-2.36 mvec; do
+  find "$root"/usr/lib/gcc "$root"/usr/lib/*-linux-gnu -name "lib$name.a" -delete
+done
+find "$root"/usr/lib/gcc "$root"/usr/lib/*-linux-gnu -regextype posix-extended \
+  -regex '.*/(lib(asan|tsan|lsan|ubsan|hwasan|itm|gprofng)\.so.*|gprofng/.*)' -delete
 
 # The image is the environment: installing into it is what it is for.
 rm -f "$root"/usr/lib/python3*/EXTERNALLY-MANAGED
