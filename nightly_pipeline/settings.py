@@ -129,7 +129,12 @@ class BuildSettings(Strict):
 
 
 class TestSettings(Strict):
-    """What every test container gets. `model` is what the suite serves with a real engine."""
+    """What every test container gets.
+
+    Attributes:
+        model: what the suite serves with a real engine.
+        network: False gives containers the loopback interface alone, where nothing needs to be fetched.
+    """
 
     __test__ = False
 

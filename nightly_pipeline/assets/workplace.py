@@ -166,7 +166,8 @@ def _build_options(settings: Settings) -> BuildOptions:
 
 
 def _containers(settings: Settings) -> DockerContainerRunner:
-    return DockerContainerRunner(owner=installation_id(settings.home))
+    network = None if settings.tests.network else "none"
+    return DockerContainerRunner(owner=installation_id(settings.home), network=network)
 
 
 def _cache_repository(settings: Settings) -> str | None:

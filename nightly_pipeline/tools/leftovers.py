@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -13,6 +14,9 @@ from nightly_pipeline.tools.ownership import installation_id
 from nightly_pipeline.tools.reaper import reap, reap_folders
 
 WORK_FOLDER = "work"
+TEMPORARY_PREFIX = "nightly-"
+"""Of folders in the system's temporary one: logins and build metadata."""
+
 _TIMEOUT_S = 30
 _log = logging.getLogger(__name__)
 
@@ -27,11 +31,14 @@ def remove_leftovers(
     Returns:
         A line for everything that was removed.
     """
-    removed = [f"work folder {folder.name}" for folder in reap_folders(home / WORK_FOLDER, now=time.time())]
+    now = time.time()
+    folders = reap_folders(home / WORK_FOLDER, now=now)
+    folders += reap_folders(Path(tempfile.gettempdir()), now=now, prefix=TEMPORARY_PREFIX)
+    removed = [f"folder {folder.name}" for folder in folders]
     for docker_host in docker_hosts:
         try:
             with open_daemon(docker_host, timeout_s=_TIMEOUT_S) as client:
-                found = reap(client, installation_id(home), now=time.time(), active_runs=active_runs)
+                found = reap(client, installation_id(home), now=now, active_runs=active_runs)
         except NightlyError as error:
             _log.warning(
                 "leftovers on %s were not looked for: %s", docker_host or "this machine", error.message

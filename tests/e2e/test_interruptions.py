@@ -1,0 +1,102 @@
+"""A night that is interrupted or killed: what was started is ended, and nobody calls it green."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import docker
+import pytest
+
+from tests.e2e.conftest import NIGHTLY, ROOT, SmallNight, make_night
+
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow]
+
+AMD64_ONLY = {"architectures": {"arm64": None}, "frameworks": {"vllm": {"overrides": None}}}
+SLOW_TEST = '''
+"""Put in to be interrupted."""
+
+import time
+
+import pytest
+
+
+@pytest.mark.vllm
+@pytest.mark.unit
+@pytest.mark.gpu_0
+@pytest.mark.nightly
+@pytest.mark.timeout(600)
+def test_that_takes_its_time():
+    time.sleep(500)
+'''
+
+
+@pytest.fixture(scope="module")
+def night(place: Path) -> SmallNight:
+    small = make_night(place, ("vllm",), AMD64_ONLY)
+    slow = small.source / "docker" / "suite" / "unit" / "test_slow_on_purpose.py"
+    slow.write_text(SLOW_TEST)
+    return small
+
+
+def start(night: SmallNight) -> subprocess.Popen[str]:
+    argv = [str(NIGHTLY), "run", "--profile", str(night.profile), "--plain", "--stage", "unit"]
+    return subprocess.Popen(argv, cwd=ROOT, env=night.environment(), stdout=subprocess.PIPE, text=True)
+
+
+def containers_of(night: SmallNight) -> list[str]:
+    owner = (night.home / "installation-id").read_text().strip()
+    client = docker.from_env()
+    try:
+        found = client.containers.list(all=True, filters={"label": f"io.nightly.owner={owner}"})
+        return [container.labels["io.nightly.step"] for container in found]
+    finally:
+        client.close()
+
+
+def wait_for(what: str, is_so: Callable[[], bool], deadline_s: float = 180) -> None:
+    end = time.monotonic() + deadline_s
+    while not is_so():
+        assert time.monotonic() < end, f"{what} did not happen within {deadline_s} s"
+        time.sleep(0.3)
+
+
+def testing(night: SmallNight) -> bool:
+    return (night.home / "installation-id").exists() and "vllm/amd64/unit_tests" in containers_of(night)
+
+
+def test_ctrl_c_ends_the_containers_and_leaves_a_cancelled_stage(night: SmallNight) -> None:
+    process = start(night)
+    wait_for("the stage's container", lambda: testing(night))
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, output
+    assert containers_of(night) == []
+    report = night.report()
+    (stage,) = report["stages"]
+    assert stage["status"] == "cancelled"
+    assert report["status"] == "incomplete"
+    assert {image["status"] for image in report["images"]} == {"built"}
+    with night.instance() as instance:
+        assert instance.get_run_by_id(report["run_id"]).status is dg.DagsterRunStatus.CANCELED
+
+
+def test_a_killed_run_is_marked_and_its_container_removed_when_the_next_starts(night: SmallNight) -> None:
+    process = start(night)
+    wait_for("the stage's container", lambda: testing(night))
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=20)
+    killed = night.report()
+    assert killed["status"] != "green"
+    assert {stage["status"] for stage in killed["stages"]} <= {"not_run", "infra_error", "cancelled"}
+
+    night.nightly("run", "--images-only")
+
+    assert containers_of(night) == []
+    with night.instance() as instance:
+        assert instance.get_run_by_id(killed["run_id"]).status is dg.DagsterRunStatus.FAILURE
