@@ -66,13 +66,13 @@ def wait_for(what: str, is_so: Callable[[], bool], deadline_s: float = 180) -> N
         time.sleep(0.3)
 
 
-def testing(night: SmallNight) -> bool:
+def is_testing(night: SmallNight) -> bool:
     return (night.home / "installation-id").exists() and "vllm/amd64/unit_tests" in containers_of(night)
 
 
 def test_ctrl_c_ends_the_containers_and_leaves_a_cancelled_stage(night: SmallNight) -> None:
     process = start(night)
-    wait_for("the stage's container", lambda: testing(night))
+    wait_for("the stage's container", lambda: is_testing(night))
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output
@@ -88,7 +88,7 @@ def test_ctrl_c_ends_the_containers_and_leaves_a_cancelled_stage(night: SmallNig
 
 def test_a_killed_run_is_marked_and_its_container_removed_when_the_next_starts(night: SmallNight) -> None:
     process = start(night)
-    wait_for("the stage's container", lambda: testing(night))
+    wait_for("the stage's container", lambda: is_testing(night))
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=20)
     killed = night.report()
