@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -31,7 +31,7 @@ from nightly_pipeline.model.dates import source_instant
 from nightly_pipeline.model.markdown import report_markdown
 from nightly_pipeline.model.outcomes import NightStatus
 from nightly_pipeline.model.plan import Key, Plan
-from nightly_pipeline.model.report import Outcome, Report, key_of
+from nightly_pipeline.model.report import Outcome, Report, RunState, key_of
 from nightly_pipeline.model.verdict import is_good
 from nightly_pipeline.page import render_page
 from nightly_pipeline.planning import make_plan
@@ -74,12 +74,12 @@ def run_night(settings: Settings, request: NightRequest) -> int:
         rerun_of=request.rerun_of,
         reuse=request.reuse,
     )
-    interrupted = _execute(settings, instance, request, launch)
+    _execute(settings, instance, request, launch)
     run_id = launched_run(instance, launch).run_id
     _summarise(settings, instance, launch, run_id)
     report = night_report(instance, settings, open_records(settings), date=request.date, run_id=run_id)
     Console(highlight=False).print(report_tables(report))
-    if interrupted:
+    if report.runs[-1].state is RunState.CANCELLED:
         return INTERRUPTED
     return 0 if report.status is NightStatus.GREEN else 1
 
@@ -167,8 +167,8 @@ def _check_source(settings: Settings, request: NightRequest) -> None:
         open_source(settings).resolve(ref, at=instant)
 
 
-def _execute(settings: Settings, instance: dg.DagsterInstance, request: NightRequest, launch: Launch) -> bool:
-    """Execute the night under the live view; whether it was interrupted."""
+def _execute(settings: Settings, instance: dg.DagsterInstance, request: NightRequest, launch: Launch) -> None:
+    """Execute the night under the live view, to its end or until it was interrupted."""
     from nightly_pipeline.definitions import nightly_job
 
     log = settings.home / "runs" / f"{launch.launch_id}.log"
@@ -178,11 +178,8 @@ def _execute(settings: Settings, instance: dg.DagsterInstance, request: NightReq
         )
         listener = _Listener(settings, instance, request, launch, view)
         with view, Watcher(instance, launch, listener):
-            try:
+            with suppress(KeyboardInterrupt, DagsterExecutionInterruptedError):  # how it ended is on record
                 execute_night(instance, launch, nightly_job)
-            except (KeyboardInterrupt, DagsterExecutionInterruptedError):
-                return True
-    return False
 
 
 class _Listener:

@@ -20,6 +20,8 @@ _STATES = {
     dg.DagsterRunStatus.CANCELED: RunState.CANCELLED,
 }
 
+_INTERRUPTED = "steps_interrupted"  # the metadata of the event with which Dagster's executor ends its steps
+
 
 def night_run(context: dg.AssetExecutionContext, settings: Settings) -> NightRun:
     """The run and night of a step.
@@ -60,7 +62,7 @@ def facts_of(instance: dg.DagsterInstance, plan: Plan, record: dg.RunRecord, dat
     return RunFacts(
         run_id=run.run_id,
         date=date,
-        state=_STATES.get(run.status, RunState.RUNNING),
+        state=_state(instance, run),
         planned=planned,
         started=_among(whole, started),
         started_at=_instant(record.start_time or record.create_timestamp.timestamp()),
@@ -68,6 +70,22 @@ def facts_of(instance: dg.DagsterInstance, plan: Plan, record: dg.RunRecord, dat
         rerun_of=run.tags.get(RERUN_TAG),
         partial=len(planned) < len(whole),
     )
+
+
+def _state(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunState:
+    """How a run stands.
+
+    Dagster calls a run that was interrupted while a step was just starting a failure; its events know better.
+    """
+    state = _STATES.get(run.status, RunState.RUNNING)
+    interrupted = state is RunState.FAILED and _was_interrupted(instance, run.run_id)
+    return RunState.CANCELLED if interrupted else state
+
+
+def _was_interrupted(instance: dg.DagsterInstance, run_id: str) -> bool:
+    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT).records
+    events = (record.event_log_entry.dagster_event for record in records)
+    return any(event is not None and _INTERRUPTED in event.engine_event_data.metadata for event in events)
 
 
 def _planned_steps(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[str]:
