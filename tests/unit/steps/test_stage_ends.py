@@ -8,6 +8,7 @@ import pytest
 
 from nightly_pipeline.errors import ContainerError, DiskFull, EnvironmentNotReady, NoGpu, RegistryUnavailable
 from nightly_pipeline.model.outcomes import StageCounts, StageStatus
+from nightly_pipeline.steps.stages import run_stage
 from tests.factories import DATE, RUN_ID, image
 from tests.fakes.containers import FakeContainers
 from tests.unit.model.evidence_streams import collected, node, passing, session, start
@@ -21,6 +22,7 @@ from tests.unit.steps.staging import (
     lines,
     make_tools,
     outcome_of,
+    stage_run,
 )
 
 
@@ -161,8 +163,10 @@ def test_an_export_that_fails_changes_no_verdict(tools, error):
     def full(*_: object) -> None:
         raise error
 
-    outcome = outcome_of(replace(tools, write_junit=full))
+    said: list[str] = []
+    outcome = run_stage(stage_run(tools), replace(tools, write_junit=full), said.append)
 
+    assert said == [f"junit.xml could not be written: {error}"]
     assert outcome.status is StageStatus.PASSED
     assert "junit" not in outcome.artifacts
     assert "evidence" in outcome.artifacts

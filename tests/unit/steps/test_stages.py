@@ -127,6 +127,14 @@ def test_a_stage_with_gpus_asks_for_them(tools):
     assert (spec.gpus, spec.memlock_unlimited, spec.docker_host) == (2, True, "ssh://gpu.example.org")
 
 
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_memory_is_locked_only_for_gpus(tools, gpus):
+    outcome_of(tools, planned_stage(gpus=gpus))
+    [spec] = tools.containers.specs
+
+    assert spec.memlock_unlimited
+
+
 def test_no_limit_is_no_limit(tools):
     outcome_of(replace(tools, memory_gb=None))
     [spec] = tools.containers.specs
