@@ -177,9 +177,9 @@ def _execute(settings: Settings, instance: dg.DagsterInstance, request: NightReq
             request.plan, console=Console(file=terminal, highlight=False), plain=request.plain or None
         )
         listener = _Listener(settings, instance, request, launch, view)
-        with view, Watcher(instance, launch, listener):
-            with suppress(KeyboardInterrupt, DagsterExecutionInterruptedError):  # how it ended is on record
-                execute_night(instance, launch, nightly_job)
+        ended = suppress(KeyboardInterrupt, DagsterExecutionInterruptedError)  # that it did is on record
+        with view, Watcher(instance, launch, listener), ended:
+            execute_night(instance, launch, nightly_job)
 
 
 class _Listener:

@@ -10,6 +10,7 @@ from typing import Self
 
 import dagster as dg
 
+from nightly_pipeline.assets.interruption import on_interruption
 from nightly_pipeline.assets.naming import (
     LAUNCH_TAG,
     LOCATION_TAGS,
@@ -77,17 +78,18 @@ class Launch:
 def execute_night(instance: dg.DagsterInstance, launch: Launch, job: Callable[[], dg.JobDefinition]) -> None:
     """Execute the run in this process and its children, to its end.
 
-    How it ended is on record; only an interruption (Ctrl-C, TERM) is raised, after every step was ended.
+    How it ended is on record: an interruption (Ctrl-C, TERM) ends every step and leaves the run cancelled.
     """
     keys = [SOURCE_KEY, *launch.keys]
-    dg.execute_job(
-        dg.reconstructable(job),
-        instance=instance,
-        run_config=_QUIET,
-        tags=launch.tags(),
-        asset_selection=[dg.AssetKey(list(key)) for key in keys],
-        raise_on_error=False,
-    )
+    with on_interruption(lambda: instance.report_run_canceling(launched_run(instance, launch))):
+        dg.execute_job(
+            dg.reconstructable(job),
+            instance=instance,
+            run_config=_QUIET,
+            tags=launch.tags(),
+            asset_selection=[dg.AssetKey(list(key)) for key in keys],
+            raise_on_error=False,
+        )
 
 
 def execute_summary(instance: dg.DagsterInstance, job: dg.JobDefinition, *, date: str, run_id: str) -> bool:
