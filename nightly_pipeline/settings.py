@@ -86,7 +86,6 @@ class RegistrySettings(Strict):
     insecure: bool = False
     region: str | None = None
     account: str | None = None
-    console_url: str | None = None
 
 
 class SourceSettings(Strict):

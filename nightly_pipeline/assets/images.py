@@ -13,7 +13,6 @@ from nightly_pipeline.model.outcomes import GOOD_IMAGE, GOOD_PUBLICATION, ImageO
 from nightly_pipeline.model.plan import PlannedImage, PlannedIndex, PlannedPublication
 from nightly_pipeline.steps.build import ImageRun, build_image, reuse_image
 from nightly_pipeline.steps.publish import publish_image, publish_index
-from nightly_pipeline.steps.source import NightRun
 
 Result = dg.MaterializeResult
 
@@ -91,8 +90,6 @@ def publication_asset(
         image = records.good_image(
             night.partition, planned.framework, planned.arch, "runtime", prefer=night.image_runs
         )
-        if image is None:
-            raise dg.Failure(f"blocked: {_no_image(night, planned)}", allow_retries=False)
         outcome = publish_image(
             planned,
             image,
@@ -151,10 +148,3 @@ def _published(outcome: PublicationOutcome) -> Result:
     if outcome.status not in GOOD_PUBLICATION:
         raise dg.Failure(f"{outcome.status}: {outcome.message}", metadata=metadata, allow_retries=False)
     return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(outcome.digest or ""))
-
-
-def _no_image(night: NightRun, planned: PlannedPublication) -> str:
-    return (
-        f"there is no good runtime image of {planned.framework}/{planned.arch} for the night of {night.partition}; "
-        "materialize it first"
-    )

@@ -98,6 +98,7 @@ class Workplace(dg.ConfigurableResource[None]):
             images = make_plan(self.settings()).images
             known = pin_bases(bases_of(images), digest_behind, print_line)
             records.write_bases(run.partition, run.run_id, known)
+            known = records.bases(run.partition, run.run_id) or known  # another step may have been faster
         return known
 
     def export(self, revision: Revision) -> Path:
@@ -131,6 +132,7 @@ class Workplace(dg.ConfigurableResource[None]):
             cache_repository=_cache_repository(settings),
             secrets={"ca": ca_bundle} if ca_bundle else {},
             workspace=workspace,
+            buildx_builder=settings.build.builder,
         )
 
     def publish_tools(self) -> PublishTools:

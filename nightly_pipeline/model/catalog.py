@@ -195,9 +195,6 @@ class Catalog(Strict):
     architectures: dict[Name, Architecture] = Field(min_length=1)
     stages: dict[Name, Stage] = Field(min_length=1)
     runners: dict[str, Runner] = Field(min_length=1)
-    suite: RepositoryPath = Field(
-        default="docker/suite", description="the tests' folder in the repository under test"
-    )
 
     @model_validator(mode="after")
     def _references_exist(self) -> Self:

@@ -24,6 +24,15 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def mask(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text with every secret, and the user part of every address in it, replaced by `***`.
+
+    >>> mask("fatal: https://user:token@example.org/x.git is gone")
+    'fatal: https://***@example.org/x.git is gone'
+    """
+    return _USER_INFO.sub(rf"\g<scheme>{MASK}@", masked(text, secrets))
+
+
 def without_credentials(address: str) -> str:
     """The address without its user part.
 

@@ -48,6 +48,7 @@ class BuildTools:
         cache_repository: host/repository of the layer caches; None builds without.
         secrets: BuildKit secret id -> file.
         workspace: an empty folder for this step alone.
+        buildx_builder: name of the buildx builder; None is the default one.
     """
 
     builder: ImageBuilder
@@ -58,6 +59,7 @@ class BuildTools:
     cache_repository: str | None
     secrets: Mapping[str, Path]
     workspace: Path
+    buildx_builder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,7 @@ def build_request(
         cache_to=own_cache,
         secrets=tools.secrets,
         deadline_s=planned.timeout_s,
+        builder=tools.buildx_builder,
         docker_host=planned.docker_host,
         docker_config=docker_config,
     )

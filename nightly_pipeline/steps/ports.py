@@ -102,6 +102,10 @@ class ArtifactStore(Protocol):
         """Write whole or not at all; an existing artifact is replaced."""
         ...
 
+    def write_once(self, key: str, content: bytes) -> bool:
+        """Like `write`, unless the key is taken: of several writers the first wins. Whether this one did."""
+        ...
+
     def write_file(self, key: str, path: Path) -> None:
         """Like `write`, from a file, without holding it in memory."""
         ...

@@ -100,8 +100,8 @@ class NightRecords:
         return next((night for night in later if any(map(_is_good, self._of(night, key)))), None)
 
     def write_revision(self, date: str, run_id: str, revision: Revision) -> None:
-        """Write down the commit a run is built from."""
-        self.store.write(f"{date}/{run_id}/{SOURCE_FILE}", _REVISION.dump_json(revision, indent=2))
+        """Write down the commit a run is built from, unless another step of the run was faster."""
+        self.store.write_once(f"{date}/{run_id}/{SOURCE_FILE}", _REVISION.dump_json(revision, indent=2))
 
     def revision(self, date: str, run_id: str) -> Revision | None:
         """The commit a run is built from, or None when it is not on record.
@@ -118,8 +118,8 @@ class NightRecords:
             raise RecordError(f"the revision on record for run {run_id} cannot be read: {error}") from None
 
     def write_bases(self, date: str, run_id: str, pinned: Mapping[str, str]) -> None:
-        """Write down which digests the base images of a run are pinned to."""
-        self.store.write(f"{date}/{run_id}/{BASES_FILE}", _BASES.dump_json(dict(pinned), indent=2))
+        """Write down which digests the base images of a run are pinned to, unless another step was faster."""
+        self.store.write_once(f"{date}/{run_id}/{BASES_FILE}", _BASES.dump_json(dict(pinned), indent=2))
 
     def bases(self, date: str, run_id: str) -> dict[str, str] | None:
         """The digests a run's base images are pinned to, by reference; None when none are on record."""

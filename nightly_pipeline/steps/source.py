@@ -54,7 +54,8 @@ def revision_of(run: NightRun, *, repository: SourceRepository, ref: str, record
         return on_record
     revision = _decide(run, repository, ref, records)
     records.write_revision(run.partition, run.run_id, revision)
-    return revision
+    # Another step of the run may have written first, and seen another head: then its commit is this run's.
+    return records.revision(run.partition, run.run_id) or revision
 
 
 def _decide(run: NightRun, repository: SourceRepository, ref: str, records: NightRecords) -> Revision:

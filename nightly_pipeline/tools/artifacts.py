@@ -87,6 +87,24 @@ class LocalArtifactStore:
         """
         self._replace(key, lambda file: _write_all(file, content))
 
+    def write_once(self, key: str, content: bytes) -> bool:
+        """Like `write`, unless the key is taken: of several writers the first wins. Whether this one did."""
+        path = self._path(key)
+        with _explained(path):
+            file, temporary = _open_beside(path)
+            try:
+                with file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.link(temporary, path)  # unlike a move, a link fails where something is already
+            except FileExistsError:
+                return False
+            finally:
+                temporary.unlink(missing_ok=True)
+            _flush_folder(path.parent)
+        return True
+
     def write_file(self, key: str, path: Path) -> None:
         """Like `write`, from a file, without holding it in memory. RecordError when there is no such file."""
         try:

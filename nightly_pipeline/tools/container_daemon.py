@@ -22,7 +22,7 @@ from docker.errors import (
 )
 
 from nightly_pipeline.errors import ContainerError, DiskFull, EnvironmentNotReady
-from nightly_pipeline.tools.masking import mask
+from nightly_pipeline.model.masking import mask
 
 Answer = TypeVar("Answer")
 

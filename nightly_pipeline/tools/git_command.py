@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightly_pipeline.errors import EnvironmentNotReady, ProcessError, SourceError
+from nightly_pipeline.model.masking import mask
 from nightly_pipeline.tools import process
-from nightly_pipeline.tools.masking import mask
 
 CALM = {
     "LC_ALL": "C",  # messages are read below

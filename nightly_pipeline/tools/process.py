@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightly_pipeline.errors import ProcessError, ProcessTimedOut
-from nightly_pipeline.tools.masking import mask
+from nightly_pipeline.model.masking import mask
 from nightly_pipeline.tools.pipes import LineSink, Pipes
 
 __all__ = ["Completed", "LineSink", "run"]

@@ -18,7 +18,7 @@ from nightly_pipeline.errors import (
     RegistryForbidden,
     RegistryUnavailable,
 )
-from nightly_pipeline.tools.masking import mask
+from nightly_pipeline.model.masking import mask
 
 _SHOWN_CHARS = 300
 

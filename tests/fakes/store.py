@@ -28,6 +28,12 @@ class MemoryStore:
                 raise error
         self.kept[checked_key(key)] = content
 
+    def write_once(self, key: str, content: bytes) -> bool:
+        if checked_key(key) in self.kept:
+            return False
+        self.write(key, content)
+        return True
+
     def write_file(self, key: str, path: Path) -> None:
         self.write(key, path.read_bytes())
 

@@ -213,3 +213,11 @@ def test_links_are_deleted_not_followed(store, tmp_path):
 def test_artifacts_can_be_read_by_others(store):
     store.write(KEY, b"")
     assert Path(store.location(KEY)).stat().st_mode & 0o777 == 0o644
+
+
+def test_of_two_writers_the_first_wins(tmp_path):
+    store = LocalArtifactStore(tmp_path)
+    assert store.write_once("2026-11-22/run/source.json", b"first")
+    assert not store.write_once("2026-11-22/run/source.json", b"second")
+    assert store.read("2026-11-22/run/source.json") == b"first"
+    assert store.keys("2026-11-22") == ["2026-11-22/run/source.json"]

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightly_pipeline.errors import ProcessError, ProcessTimedOut
+from nightly_pipeline.model.masking import mask
 from nightly_pipeline.tools import pipes
-from nightly_pipeline.tools.masking import mask
 from nightly_pipeline.tools.process import run
 
 
