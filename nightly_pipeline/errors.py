@@ -76,10 +76,18 @@ class SettingsError(UsageError):
 
 
 class EnvironmentNotReady(NightlyError):
-    """Something outside the project is missing: Docker, emulation, a registry, a port."""
+    """Something outside the project is missing: Docker, emulation, a registry, a port.
+
+    Attributes:
+        metrics: what was seen of a build that it ended (a `model.metrics.BuildMetrics`), or None.
+    """
 
     exit_code = 3
     default_next_step = "Run `nightly doctor`; `make setup` installs and starts what is missing."
+
+    def __init__(self, message: str, *, next_step: str | None = None, metrics: object | None = None) -> None:
+        super().__init__(message, next_step=next_step)
+        self.metrics = metrics
 
 
 class DiskFull(EnvironmentNotReady):

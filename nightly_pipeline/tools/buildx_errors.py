@@ -64,11 +64,14 @@ def _instruction_failed(what: str, step: Step, progress: Progress, platform: str
     # The error repeats the command, whose text says nothing about what happened.
     said = [step.error.rpartition("did not complete successfully")[2], *step.output]
     if found := next((line for line in reversed(said) if _NO_SPACE.search(line)), None):
-        return DiskFull(f"No space was left while building {what}, in `{step.name}`: {found}")
+        return DiskFull(
+            f"No space was left while building {what}, in `{step.name}`: {found}", metrics=progress.metrics()
+        )
     if any(_NO_EMULATION in line for line in said) and step.is_emulated(progress.natives, platform):
         return EnvironmentNotReady(
             f"The builder cannot run programs for {step.platform or platform}: `{step.name}`",
             next_step="Set up emulation (`make setup`), or use a builder of that architecture.",
+            metrics=progress.metrics(),
         )
     code = _EXIT_CODE.search(step.error)
     how = f"exit code {code[1]}" if code else step.error
@@ -82,9 +85,9 @@ def _something_else_failed(what: str, step: Step | None, progress: Progress, mes
     during = f"`{step.name}` failed: " if step else ""
     whole = f"{what} could not be built: {during}{message}"
     if _NO_SPACE.search(message) or _NO_SPACE_AT_REGISTRY.search(message):
-        return DiskFull(whole)
+        return DiskFull(whole, metrics=progress.metrics())
     if _NO_ENGINE.search(message):
-        return EnvironmentNotReady(whole)
+        return EnvironmentNotReady(whole, metrics=progress.metrics())
     if step is not None and _MAY_PASS.search(message):
         return RegistryTrafficError(whole, metrics=progress.metrics())
     if _FORBIDDEN.search(message):

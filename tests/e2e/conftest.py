@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class SmallNight:
     repository: str
     source: Path
     profile: Path
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def home(self) -> Path:
@@ -61,7 +62,8 @@ class SmallNight:
         return done.stdout
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "NIGHTLY_HOME": str(self.home), "NIGHTLY_PROFILE": str(self.profile)}
+        own = {"NIGHTLY_HOME": str(self.home), "NIGHTLY_PROFILE": str(self.profile)}
+        return {**os.environ, **own, **self.variables}
 
     def report(self, *arguments: str) -> dict:
         return json.loads(self.nightly("report", "--format", "json", *arguments))

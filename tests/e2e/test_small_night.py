@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from tests.e2e.conftest import ACR, ECR, SmallNight, config_of, git, make_night, manifest
+from tests.fakes.slack_server import TOKEN, FakeSlack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow]
 
@@ -17,8 +19,17 @@ STAGES = ["unit", "integration", "e2e_single_gpu", "e2e_multi_gpu"]
 
 
 @pytest.fixture(scope="module")
-def night(place: Path) -> SmallNight:
+def slack() -> Iterator[FakeSlack]:
+    with FakeSlack() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def night(place: Path, slack: FakeSlack) -> SmallNight:
     small = make_night(place, ("vllm",))
+    small.variables.update(
+        SLACK_BOT_TOKEN=TOKEN, NIGHTLY_SLACK_CHANNEL="nightly", NIGHTLY_SLACK_BASE_URL=slack.base_url
+    )
     small.nightly("run")
     return small
 
@@ -149,6 +160,16 @@ def test_dagsters_records_say_the_same(night: SmallNight) -> None:
             found = manifest(ECR, night.repository, f"nightly-{framework}-{arch}")
             assert found is not None
             assert digest == found[0]
+
+
+def test_the_team_is_told_once_and_the_token_is_nowhere(night: SmallNight, slack: FakeSlack) -> None:
+    report = night.report()
+    (message,) = [message for message in slack.messages.values() if "thread_ts" not in message]
+    assert report["date"] in message["text"]
+    assert "green" in message["text"]
+    assert "mock" in json.dumps(message).lower()
+    written = (path for path in night.home.rglob("*") if path.is_file())
+    assert [path for path in written if TOKEN.encode() in path.read_bytes()] == []
 
 
 def test_a_run_is_repeated_on_the_same_commit(night: SmallNight) -> None:

@@ -191,8 +191,9 @@ def test_what_does_not_pass_is_not_repeated(docker, request_, message, kind, sai
 
 def test_a_full_disk_in_an_instruction(docker, request_):
     docker.ends("full", exit_code=1)
-    with pytest.raises(DiskFull, match="No space left on device"):
+    with pytest.raises(DiskFull, match="No space left on device") as caught:
         build(request_)
+    assert caught.value.metrics.steps > 0
 
 
 def test_a_command_that_only_mentions_a_full_disk_is_not_one(docker, request_):
