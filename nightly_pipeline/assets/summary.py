@@ -18,7 +18,6 @@ from nightly_pipeline.assets.workplace import Workplace, open_notifier, open_rec
 from nightly_pipeline.errors import NightlyError, NotificationError
 from nightly_pipeline.model.links import Links
 from nightly_pipeline.model.markdown import report_markdown
-from nightly_pipeline.model.message import night_message
 from nightly_pipeline.model.outcomes import NightStatus
 from nightly_pipeline.model.plan import SUMMARY_KEY, Key, Plan
 from nightly_pipeline.model.reading import Tone, headline, night_tone
@@ -26,6 +25,7 @@ from nightly_pipeline.model.report import Report
 from nightly_pipeline.page import render_page
 from nightly_pipeline.planning import make_plan
 from nightly_pipeline.settings import Settings
+from nightly_pipeline.steps.announce import announce
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.report import (
     REPORT_JSON,
@@ -144,11 +144,12 @@ def links_of(settings: Settings, records: NightRecords) -> Links:
 
 
 def _announce(context: dg.AssetExecutionContext, report: Report, settings: Settings) -> str:
-    """Send the message. An outage of Slack never fails a night: the summary can be materialized again later."""
-    text, blocks = night_message(report, links=links_of(settings, open_records(settings)))
+    """Tell the team. An outage of Slack never fails a night: the summary can be materialized again later."""
+    if settings.slack.token is None and settings.slack.webhook is None:
+        return "no Slack token or webhook is configured"
     try:
-        where = open_notifier(settings).post(text=text, blocks=blocks, key=f"night-{report.date}")
+        where = announce(report, links_of(settings, open_records(settings)), open_notifier(settings))
     except NotificationError as error:
         context.log.warning(str(error))
         return f"not delivered: {error.message}"
-    return where or "no Slack token or webhook is configured"
+    return where or "delivered"

@@ -134,8 +134,12 @@ class ArtifactStore(Protocol):
 class Notifier(Protocol):
     """Delivers the team's message."""
 
-    def post(self, *, text: str, blocks: list[dict[str, Any]], key: str) -> str | None:
+    def post(
+        self, *, text: str, blocks: list[dict[str, Any]], key: str, thread_of: str | None = None
+    ) -> str | None:
         """Send, or update the message that is on record for `key`; return where it can be seen.
+
+        With `thread_of`, the key of another message, it belongs in that message's thread.
 
         Raises:
             NotificationError: it could not be delivered.

@@ -67,5 +67,7 @@ def acr_credentials(registry: RegistrySettings) -> Credentials:
     except (ClientAuthenticationError, httpx.HTTPStatusError) as error:
         raise RegistryForbidden(f"{registry.host}: Azure refused a login: {type(error).__name__}") from None
     except (AzureError, httpx.HTTPError) as error:
-        raise RegistryUnavailable(f"{registry.host}: could not be asked for a login: {type(error).__name__}") from None
+        raise RegistryUnavailable(
+            f"{registry.host}: could not be asked for a login: {type(error).__name__}"
+        ) from None
     return Credentials(ACR_USER, answer.json()["refresh_token"])

@@ -59,13 +59,16 @@ class NullNotifier:
     def __repr__(self) -> str:
         return "NullNotifier()"
 
-    def post(self, *, text: str, blocks: Blocks, key: str) -> None:  # noqa: ARG002
+    def post(self, *, text: str, blocks: Blocks, key: str, thread_of: str | None = None) -> None:  # noqa: ARG002
         """Leave the message unsent; say so in the log."""
         _log.info("Slack is not configured: the message for %s was not sent", key)
 
 
 class WebhookNotifier:
-    """Sends to an incoming webhook. A webhook cannot update: every call is a message of its own."""
+    """Sends to an incoming webhook. It can neither update nor answer in a thread.
+
+    So every call is a message of its own, and what belongs in a thread is not sent: the page has it.
+    """
 
     def __init__(self, url: str, *, first_wait_s: float = 0.5) -> None:
         self._client = WebhookClient(
@@ -75,12 +78,14 @@ class WebhookNotifier:
     def __repr__(self) -> str:
         return "WebhookNotifier(url='***')"
 
-    def post(self, *, text: str, blocks: Blocks, key: str) -> None:
-        """Send a message. Nobody learns from a webhook where it can be seen.
+    def post(self, *, text: str, blocks: Blocks, key: str, thread_of: str | None = None) -> None:
+        """Send a message that belongs in no thread. Nobody learns from a webhook where it can be seen.
 
         Raises:
             NotificationError: Slack refused it, or could not be reached.
         """
+        if thread_of is not None:
+            return
         code = self._send(fit_text(text), fit_blocks(blocks))
         if code in _UNDISPLAYABLE:
             code = self._send(_without_details(text, code), None)
