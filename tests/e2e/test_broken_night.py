@@ -16,6 +16,12 @@ FAILING_TEST = '''
 import pytest
 
 
+@pytest.fixture(scope="module")
+def report(night: SmallNight) -> dict:
+    """What the night's report says, asked for once."""
+    return night.report()
+
+
 @pytest.mark.vllm
 @pytest.mark.unit
 @pytest.mark.gpu_0
@@ -41,8 +47,8 @@ def night(place: Path) -> SmallNight:
     return small
 
 
-def test_the_broken_image_failed_and_what_waits_for_it_never_ran(night: SmallNight) -> None:
-    images = {(row["framework"], row["kind"]): row for row in night.report()["images"]}
+def test_the_broken_image_failed_and_what_waits_for_it_never_ran(report: dict) -> None:
+    images = {(row["framework"], row["kind"]): row for row in report["images"]}
     assert images["sglang", "framework"]["status"] == "failed"
     assert "absent.txt" in images["sglang", "framework"]["message"]
     assert images["sglang", "runtime"]["status"] == "not_run"
@@ -51,8 +57,8 @@ def test_the_broken_image_failed_and_what_waits_for_it_never_ran(night: SmallNig
     assert images["sglang", "framework"]["artifacts"]["metrics"]
 
 
-def test_the_failing_test_is_named_and_the_other_stages_passed(night: SmallNight) -> None:
-    stages = {(row["framework"], row["stage"]): row for row in night.report()["stages"]}
+def test_the_failing_test_is_named_and_the_other_stages_passed(report: dict) -> None:
+    stages = {(row["framework"], row["stage"]): row for row in report["stages"]}
     unit = stages.pop(("vllm", "unit"))
     assert unit["status"] == "failed"
     assert unit["counts"]["failed"] == 1
@@ -66,8 +72,8 @@ def test_the_failing_test_is_named_and_the_other_stages_passed(night: SmallNight
     assert {status for (framework, _), status in others.items() if framework == "sglang"} == {"blocked"}
 
 
-def test_the_night_is_red_and_the_broken_cell_left_no_tag(night: SmallNight) -> None:
-    assert night.report()["status"] == "red"
+def test_the_night_is_red_and_the_broken_cell_left_no_tag(night: SmallNight, report: dict) -> None:
+    assert report["status"] == "red"
     assert manifest(ECR, night.repository, "nightly-sglang-amd64") is None
     assert manifest(ECR, night.repository, "main-sglang-framework-amd64") is None
     assert manifest(ECR, night.repository, "nightly-vllm-amd64") is not None

@@ -34,16 +34,20 @@ def night(place: Path, slack: FakeSlack) -> SmallNight:
     return small
 
 
-def test_the_night_is_green_and_says_it_is_mock(night: SmallNight) -> None:
-    report = night.report()
+@pytest.fixture(scope="module")
+def report(night: SmallNight) -> dict:
+    """What the night's report says, asked for once."""
+    return night.report()
+
+
+def test_the_night_is_green_and_says_it_is_mock(night: SmallNight, report: dict) -> None:
     assert report["status"] == "green"
     assert report["engine"] == "mock"
     assert not report["partial"]
     assert report["source_revision"] == git(night.source, "rev-parse", "HEAD")
 
 
-def test_every_planned_thing_is_in_the_report_once(night: SmallNight) -> None:
-    report = night.report()
+def test_every_planned_thing_is_in_the_report_once(report: dict) -> None:
     assert {(row["framework"], row["arch"], row["kind"]) for row in report["images"]} == {
         (*cell, kind) for cell in CELLS for kind in ("framework", "runtime")
     }
@@ -56,9 +60,8 @@ def test_every_planned_thing_is_in_the_report_once(night: SmallNight) -> None:
 
 @pytest.mark.parametrize(("framework", "arch"), CELLS)
 def test_both_registries_answer_every_tag_with_the_reported_digest(
-    night: SmallNight, framework: str, arch: str
+    night: SmallNight, framework: str, arch: str, report: dict
 ) -> None:
-    report = night.report()
     image = next(row for row in report["images"] if row["arch"] == arch and row["kind"] == "runtime")
     run_tag = f"nightly-{framework}-{arch}-run-{report['run_id'][:8]}"
     for host in (ECR, ACR):
@@ -85,8 +88,7 @@ def test_the_multi_arch_index_has_both_platforms_in_both_registries(night: Small
 
 
 @pytest.mark.parametrize("arch", ["amd64", "arm64"])
-def test_images_carry_their_labels_and_run_unprivileged(night: SmallNight, arch: str) -> None:
-    report = night.report()
+def test_images_carry_their_labels_and_run_unprivileged(night: SmallNight, arch: str, report: dict) -> None:
     image = next(row for row in report["images"] if row["arch"] == arch and row["kind"] == "runtime")
     config = config_of(ECR, night.repository, image["digest"])
     labels = config["config"]["Labels"]
@@ -101,8 +103,8 @@ def test_images_carry_their_labels_and_run_unprivileged(night: SmallNight, arch:
     assert labels["org.opencontainers.image.created"]
 
 
-def test_amd64_ran_and_arm64_was_collected_the_same_tests(night: SmallNight) -> None:
-    stages = {(row["arch"], row["stage"]): row for row in night.report()["stages"]}
+def test_amd64_ran_and_arm64_was_collected_the_same_tests(report: dict) -> None:
+    stages = {(row["arch"], row["stage"]): row for row in report["stages"]}
     for stage in STAGES:
         ran, collected = stages["amd64", stage], stages["arm64", stage]
         assert ran["status"] == "passed"
@@ -113,8 +115,8 @@ def test_amd64_ran_and_arm64_was_collected_the_same_tests(night: SmallNight) -> 
         assert collected["counts"]["collected"] == ran["counts"]["collected"] > 0
 
 
-def test_no_step_of_an_arm64_build_ran_under_emulation(night: SmallNight) -> None:
-    for row in night.report()["images"]:
+def test_no_step_of_an_arm64_build_ran_under_emulation(night: SmallNight, report: dict) -> None:
+    for row in report["images"]:
         metrics = json.loads((night.home / "artifacts" / row["artifacts"]["metrics"]).read_text())
         assert metrics["steps"] > 0
         assert metrics["wall_s"] > 0
@@ -123,8 +125,7 @@ def test_no_step_of_an_arm64_build_ran_under_emulation(night: SmallNight) -> Non
             assert any("RUN" in step["name"] for step in metrics["build_steps"])
 
 
-def test_artifacts_lie_where_the_contract_says(night: SmallNight) -> None:
-    report = night.report()
+def test_artifacts_lie_where_the_contract_says(night: SmallNight, report: dict) -> None:
     cell = night.home / "artifacts" / report["date"] / report["run_id"] / "vllm" / "amd64"
     assert {path.name for path in (cell / "unit").iterdir()} >= {
         "outcome.json",
@@ -139,8 +140,7 @@ def test_artifacts_lie_where_the_contract_says(night: SmallNight) -> None:
     }
 
 
-def test_dagsters_records_say_the_same(night: SmallNight) -> None:
-    report = night.report()
+def test_dagsters_records_say_the_same(night: SmallNight, report: dict) -> None:
     with night.instance() as instance:
         run = instance.get_run_by_id(report["run_id"])
         assert run is not None
@@ -162,8 +162,9 @@ def test_dagsters_records_say_the_same(night: SmallNight) -> None:
             assert digest == found[0]
 
 
-def test_the_team_is_told_once_and_the_token_is_nowhere(night: SmallNight, slack: FakeSlack) -> None:
-    report = night.report()
+def test_the_team_is_told_once_and_the_token_is_nowhere(
+    night: SmallNight, slack: FakeSlack, report: dict
+) -> None:
     (message,) = [message for message in slack.messages.values() if "thread_ts" not in message]
     assert report["date"] in message["text"]
     assert "green" in message["text"]
