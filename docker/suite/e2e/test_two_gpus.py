@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
@@ -31,7 +30,7 @@ def server(new_server, dialect):
 
 
 def test_the_server_says_that_it_uses_two(server):
-    said = re.findall(r"(?:tp_size|tensor_parallel_size)['\"]?\s*[=:]\s*(\d+)", server.whole_log())
+    said = server.wait_for_log(r"(?:tp_size|tensor_parallel_size)['\"]?\s*[=:]\s*(\d+)")
     assert "2" in said, f"the log names {said or 'no'} tensor parallel sizes\n{server.log()}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -97,6 +98,13 @@ class Server:
     def whole_log(self) -> str:
         """Return all that it wrote."""
         return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
+
+    def wait_for_log(self, pattern: str, deadline_s: float = 15.0) -> list[str]:
+        """What a pattern finds in the log, once it finds anything: a server may answer before it has logged."""
+        end = time.monotonic() + deadline_s
+        while not (found := re.findall(pattern, self.whole_log())) and time.monotonic() < end:
+            time.sleep(0.05)
+        return found
 
     def log(self) -> str:
         """Return the end of what it wrote, short enough to be shown with a failure."""

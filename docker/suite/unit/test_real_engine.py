@@ -5,8 +5,10 @@ Each in a fresh process: importing an engine takes many seconds, loads CUDA, and
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 
@@ -17,6 +19,14 @@ pytestmark = [
     pytest.mark.nightly,
     pytest.mark.engine_real,
 ]
+
+EXTENSION = """
+#include <Python.h>
+static PyObject *answer(PyObject *self, PyObject *none) { return PyLong_FromLong(42); }
+static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, NULL}, {NULL, NULL, 0, NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "probe", NULL, -1, methods};
+PyMODINIT_FUNC PyInit_probe(void) { return PyModule_Create(&module); }
+"""
 
 
 def run(*argv):
@@ -104,5 +114,19 @@ def test_trtllm_imports_in_the_version_named(image):
     assert python("import tensorrt_llm; print(tensorrt_llm.__version__)").startswith(image.engine_version)
 
 
-def test_torch_is_built_for_cuda():
-    assert python("import torch; print(torch.version.cuda)") != "None"
+def test_torch_is_built_for_the_cuda_version_named(image):
+    assert python("import torch; print(torch.version.cuda)") == ".".join(image.cuda_version.split(".")[:2])
+
+
+def test_an_extension_of_python_can_be_compiled(tmp_path):
+    """Triton does this when the first kernel is launched: on a machine with GPUs, too late to learn of it."""
+    source, library = tmp_path / "probe.c", tmp_path / "probe.so"
+    source.write_text(EXTENSION)
+    include = sysconfig.get_path("include")
+    compiler = shutil.which("gcc") or shutil.which("clang") or shutil.which("cc")
+    assert compiler, "no C compiler is installed"
+    run(compiler, "-O3", "-shared", "-fPIC", "-I", include, str(source), "-o", str(library))
+    assert (
+        python(f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import probe; print(probe.answer())")
+        == "42"
+    )

@@ -114,7 +114,7 @@ def test_ecr_says_403_when_a_token_has_expired(fake):
 
 
 def test_a_token_is_renewed_before_it_ends(bearer):
-    bearer.expires_in = 0.001
+    bearer.expires_in = 1e-6
     digest, registry = bearer.add_image("nightly", "new"), client(bearer, Provider(LOGIN[1]))
     assert [registry.digest_of("new") for _ in range(3)] == [digest] * 3
     assert bearer.token_requests >= 3
