@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,11 +23,12 @@ def test_it_is_ready_in_time(shared_server):
 
 
 def test_it_says_what_it_serves(shared_server):
-    assert shared_server.model in shared_server.whole_log()
+    assert shared_server.wait_for_log(re.escape(shared_server.model))
 
 
 @pytest.mark.engine_mock
 def test_its_first_words_are_that_it_is_a_mock(shared_server):
+    assert shared_server.wait_for_log("HTTP/1.1")
     lines = shared_server.whole_log().splitlines()
     requests = [number for number, line in enumerate(lines) if "HTTP/1.1" in line]
     assert any("this is a MOCK engine" in line for line in lines[: requests[0]])
