@@ -63,7 +63,7 @@ class Servers:
         with self.night.instance() as instance:
             return list(instance.get_runs(dg.RunsFilter(**filters)))
 
-    def ended(self, run_id: str, *, within_s: float = 120) -> dg.DagsterRun:
+    def ended(self, run_id: str, *, within_s: float = 300) -> dg.DagsterRun:
         """A run, when it has ended."""
 
         def look() -> dg.DagsterRun | None:
@@ -76,7 +76,7 @@ class Servers:
         """The runs that summarise a run."""
         return self.runs(tags={SUMMARY_TAG: run_id})
 
-    def summary(self, run_id: str, *, within_s: float = 90) -> dg.DagsterRun:
+    def summary(self, run_id: str, *, within_s: float = 120) -> dg.DagsterRun:
         """The run that summarises a run, when it has ended."""
         requested = wait_for(
             f"the summary of run {run_id}", lambda: self.summaries(run_id), within_s=within_s

@@ -16,6 +16,7 @@ from nightly_pipeline.assets.naming import (
     TRIGGER_TAG,
     framework_job_name,
 )
+from nightly_pipeline.assets.night_run import runs_in_the_command
 from nightly_pipeline.model.plan import SOURCE_KEY, SUMMARY_KEY
 
 # What `define_asset_job` returns; Dagster does not export its name.
@@ -94,8 +95,7 @@ def summary_sensors(summary: UnresolvedAssetJobDefinition) -> list[dg.SensorDefi
 def _sensor(
     name: str, status: dg.DagsterRunStatus, summary: UnresolvedAssetJobDefinition
 ) -> dg.SensorDefinition:
-    # No list of jobs: what is materialized by hand in the UI belongs to a job of Dagster's own. Runs of the command
-    # line are not seen here (no code location submitted them); the command makes their summary itself.
+    # No list of jobs: what is materialized by hand in the UI belongs to a job of Dagster's own.
     @dg.run_status_sensor(
         run_status=status,
         name=f"summary_{name}",
@@ -107,6 +107,8 @@ def _sensor(
     def sensor(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
         run = context.dagster_run
         night = run.tags.get(RUN_DATE_TAG)
+        if runs_in_the_command(run):
+            return dg.SkipReason(f"the command that executed run {run.run_id} summarises it")
         if night is None or not _has_results(run):
             return dg.SkipReason(f"run {run.run_id} has nothing to summarise")
         return dg.RunRequest(run_key=run.run_id, partition_key=night, tags={SUMMARY_TAG: run.run_id})

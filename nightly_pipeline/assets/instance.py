@@ -7,6 +7,7 @@ import os
 import dagster as dg
 
 from nightly_pipeline.assets.naming import PROCESS_TAG
+from nightly_pipeline.assets.night_run import runs_in_the_command
 from nightly_pipeline.errors import RecordError
 from nightly_pipeline.settings import Settings, bind_process_to
 from nightly_pipeline.tools.liveness import is_gone
@@ -36,21 +37,15 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     running = dg.RunsFilter(
         statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING]
     )
-    dead = [run for run in instance.get_runs(running) if _lost_its_process(run)]
+    ours = [
+        run for run in instance.get_runs(running) if runs_in_the_command(run)
+    ]  # the daemon watches its own
+    dead = [run for run in ours if is_gone(run.tags[PROCESS_TAG])]
     for run in dead:
         instance.report_run_failed(
             run, "The process that executed this run is gone; nobody saw how it ended."
         )
     return [run.run_id for run in dead]
-
-
-def _lost_its_process(run: dg.DagsterRun) -> bool:
-    """Whether the command that executed the run is gone.
-
-    The daemon's runs are watched by the daemon. One that repeats a run of the command line has the tag too,
-    copied, and it names a process that has nothing to do with it.
-    """
-    return run.remote_job_origin is None and is_gone(run.tags.get(PROCESS_TAG, "::"))
 
 
 def find_run(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRun:

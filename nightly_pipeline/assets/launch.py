@@ -9,10 +9,15 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import dagster as dg
+from dagster._core.definitions.reconstruct import ReconstructableJob
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.execution.api import execute_run
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 
 from nightly_pipeline.assets.interruption import on_interruption
 from nightly_pipeline.assets.naming import (
     LAUNCH_TAG,
+    LOCATION,
     LOCATION_TAGS,
     PROCESS_TAG,
     PROFILE_TAG,
@@ -70,7 +75,6 @@ class Launch:
             LAUNCH_TAG: self.launch_id,
             PROCESS_TAG: this_process(),
             TRIGGER_TAG: "command line",
-            **LOCATION_TAGS,
             **{tag: value for tag, value in optional.items() if value is not None},
         }
 
@@ -80,16 +84,28 @@ def execute_night(instance: dg.DagsterInstance, launch: Launch, job: Callable[[]
 
     How it ended is on record: an interruption (Ctrl-C, TERM) ends every step and leaves the run cancelled.
     """
-    keys = [SOURCE_KEY, *launch.keys]
-    with on_interruption(lambda: instance.report_run_canceling(launched_run(instance, launch))):
-        dg.execute_job(
-            dg.reconstructable(job),
-            instance=instance,
-            run_config=_QUIET,
-            tags=launch.tags(),
-            asset_selection=[dg.AssetKey(list(key)) for key in keys],
-            raise_on_error=False,
-        )
+    reconstructable = dg.reconstructable(job)
+    run = _create_run(instance, launch, reconstructable)
+    with on_interruption(lambda: instance.report_run_canceling(run)):
+        execute_run(reconstructable, run, instance)
+
+
+def _create_run(instance: dg.DagsterInstance, launch: Launch, job: ReconstructableJob) -> dg.DagsterRun:
+    """The run on record, ready to be executed.
+
+    `dg.execute_job` does the same without the code location, and then the UI's timeline and its lists of a job's
+    runs leave the run out, as if there had been no night.
+    """
+    definition = job.get_definition()
+    location = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), SINGLETON_REPOSITORY_NAME)
+    return instance.create_run_for_job(
+        job_def=definition,
+        run_config=_QUIET,
+        tags={**definition.run_tags, **launch.tags()},
+        asset_selection={dg.AssetKey(list(key)) for key in (SOURCE_KEY, *launch.keys)},
+        job_code_origin=job.get_python_origin(),
+        remote_job_origin=location.get_job_origin(definition.name),
+    )
 
 
 def execute_summary(instance: dg.DagsterInstance, job: dg.JobDefinition, *, date: str, run_id: str) -> bool:

@@ -88,7 +88,8 @@ def publication_metadata(outcome: PublicationOutcome) -> Metadata:
 def summary_metadata(report: Report, links: Links) -> Metadata:
     """Metadata of a night's summary: the verdict, the table, and counts that plot over the nights."""
     counts = counts_run(report)
-    metadata: Metadata = {
+    seconds = duration_s(report)
+    return {
         "status": report.status.value,
         "headline": headline(report),
         **_present(engine=mock_note(report) or report.engine),
@@ -98,9 +99,8 @@ def summary_metadata(report: Report, links: Links) -> Metadata:
         "tests_failed": counts.failed + counts.errors,
         "tests_skipped": counts.skipped,
         "tests_collected_only": count_collected(report),
-        **_present(duration_s=duration_s(report)),
+        **_present(duration_s=round(seconds, 3) if seconds is not None else None),
     }
-    return metadata
 
 
 def _metrics_metadata(outcome: ImageOutcome, records: NightRecords) -> Metadata:

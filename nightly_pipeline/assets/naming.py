@@ -26,7 +26,7 @@ LAUNCH_TAG = ".dagster/nightly_launch"
 PROCESS_TAG = ".dagster/nightly_process"
 
 LOCATION_TAGS = {".dagster/repository": f"__repository__@{LOCATION}"}
-"""What makes the UI count a run of the command line among its job's: in the timeline, in the job's list of runs."""
+"""What makes the UI list a run that no code location was asked for among its job's."""
 
 JOB_NAME = "nightly"
 SUMMARY_JOB_NAME = "nightly_summary_job"

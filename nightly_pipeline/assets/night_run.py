@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from nightly_pipeline.assets.naming import RERUN_TAG, REUSE_TAG, REVISION_TAG, RUN_DATE_TAG, step_key
+from nightly_pipeline.assets.naming import (
+    PROCESS_TAG,
+    RERUN_TAG,
+    REUSE_TAG,
+    REVISION_TAG,
+    RUN_DATE_TAG,
+    step_key,
+)
 from nightly_pipeline.model.dates import parse_night
 from nightly_pipeline.model.plan import Key, Plan
 from nightly_pipeline.model.report import RunFacts, RunState
@@ -43,6 +50,14 @@ def night_run(context: dg.AssetExecutionContext, settings: Settings) -> NightRun
 def reuses_good_results(context: dg.AssetExecutionContext) -> bool:
     """Whether this run repeats only what was not good, and takes good images over from the run it repeats."""
     return context.run.tags.get(REUSE_TAG) == "true"
+
+
+def runs_in_the_command(run: dg.DagsterRun) -> bool:
+    """Whether the command executes this run itself, and makes its summary.
+
+    A run that repeats such a one from the UI has its tags, copied, but is the daemon's.
+    """
+    return PROCESS_TAG in run.tags and run.parent_run_id is None
 
 
 def run_facts(instance: dg.DagsterInstance, plan: Plan, *, date: str) -> list[RunFacts]:

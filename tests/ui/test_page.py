@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.page import render_page
@@ -19,7 +16,6 @@ from tests.hostile import ATTACKS
 pytestmark = pytest.mark.ui
 
 NOW = datetime(2026, 11, 20, 11, 30, tzinfo=UTC)
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DESK, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
 LARGE_TEXT_PX, CONTRAST, LARGE_CONTRAST = 24, 4.5, 3.0
 
@@ -49,18 +45,6 @@ CONTRASTS = """
   return found;
 }
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        say = pytest.fail if os.environ.get("CI") else pytest.skip
-        say(f"no browser found; install one of {', '.join(BROWSERS)}")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
 
 
 class Shown:

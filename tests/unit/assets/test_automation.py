@@ -6,7 +6,9 @@ import dagster as dg
 import pytest
 
 from nightly_pipeline.assets.automation import summary_job, summary_sensors
+from nightly_pipeline.assets.naming import PROCESS_TAG
 
+OLDER = "5c9a1c5e-7c1f-4a53-9a52-6f6f8d8f2b11"
 NIGHT = {"dagster/partition": "2026-11-20"}
 
 
@@ -32,13 +34,15 @@ def ended() -> dg.DagsterEvent:
 
 @pytest.fixture
 def evaluate(sensor, ended: dg.DagsterEvent):
-    def _evaluate(*keys: str, job: str = "__ASSET_JOB", tags=NIGHT) -> dg.RunRequest | dg.SkipReason:
+    def _evaluate(
+        *keys: str, job: str = "__ASSET_JOB", tags=NIGHT, **run: str
+    ) -> dg.RunRequest | dg.SkipReason:
         selection = frozenset(dg.AssetKey(key.split("/")) for key in keys) if keys else None
         with dg.DagsterInstance.ephemeral() as instance:
             context = dg.build_run_status_sensor_context(
                 sensor_name=sensor.name,
                 dagster_instance=instance,
-                dagster_run=dg.DagsterRun(job_name=job, tags=tags, asset_selection=selection),
+                dagster_run=dg.DagsterRun(job_name=job, tags=tags, asset_selection=selection, **run),
                 dagster_event=ended,
             )
             return sensor(context)
@@ -73,3 +77,13 @@ def test_a_summary_is_not_summarised(evaluate) -> None:
 
 def test_a_run_of_no_night_is_not(evaluate) -> None:
     assert isinstance(evaluate(job="nightly", tags={}), dg.SkipReason)
+
+
+def test_the_command_summarises_its_own_runs(evaluate) -> None:
+    assert isinstance(evaluate(job="nightly", tags={**NIGHT, PROCESS_TAG: "host:1:1"}), dg.SkipReason)
+
+
+def test_a_run_of_the_command_that_was_repeated_in_the_ui_is_summarised(evaluate) -> None:
+    copied = {**NIGHT, PROCESS_TAG: "host:1:1"}
+    again = evaluate(job="nightly", tags=copied, parent_run_id=OLDER, root_run_id=OLDER)
+    assert isinstance(again, dg.RunRequest)
