@@ -174,7 +174,7 @@ def test_where_the_time_went_is_told(
 ) -> None:
     """Printed, not asserted: how long a real build takes is the machine's and the network's matter."""
     with capsys.disabled():
-        print()  # noqa: T201 - what this test is for
+        print()
         for row in report["images"]:
             metrics = metrics_of(night, row)
             assert metrics["wall_s"] > 0
@@ -182,7 +182,7 @@ def test_where_the_time_went_is_told(
             packed = metrics["image_bytes"] / GB
             print(
                 f"{name:26}{metrics['wall_s']:8.1f} s build{row['duration_s']:8.1f} s in all{packed:7.2f} GB"
-            )  # noqa: T201
+            )
 
 
 def test_artifacts_tell_what_was_installed(night: SmallNight, report: dict) -> None:
