@@ -45,7 +45,7 @@ class SmallNight:
     def home(self) -> Path:
         return self.folder / "home"
 
-    def nightly(self, *arguments: str, expect: int | None = 0, timeout_s: float = 280) -> str:
+    def nightly(self, *arguments: str, expect: int | None = 0, timeout_s: float = 500) -> str:
         """Call the command as a person does; its standard output."""
         verb, *rest = arguments
         done = subprocess.run(
