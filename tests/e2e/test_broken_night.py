@@ -16,12 +16,6 @@ FAILING_TEST = '''
 import pytest
 
 
-@pytest.fixture(scope="module")
-def report(night: SmallNight) -> dict:
-    """What the night's report says, asked for once."""
-    return night.report()
-
-
 @pytest.mark.vllm
 @pytest.mark.unit
 @pytest.mark.gpu_0
@@ -45,6 +39,12 @@ def night(place: Path) -> SmallNight:
     git(small.source, "commit", "-q", "-m", "Break two things")
     small.nightly("run", expect=1)
     return small
+
+
+@pytest.fixture(scope="module")
+def report(night: SmallNight) -> dict:
+    """What the night's report says, asked for once."""
+    return night.report()
 
 
 def test_the_broken_image_failed_and_what_waits_for_it_never_ran(report: dict) -> None:

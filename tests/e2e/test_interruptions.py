@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -44,17 +44,26 @@ def night(place: Path) -> SmallNight:
     return small
 
 
-def start(night: SmallNight) -> subprocess.Popen[str]:
+@pytest.fixture
+def process(night: SmallNight) -> Iterator[subprocess.Popen[str]]:
+    """A night under way; ended with the test, whatever becomes of that."""
     argv = [str(NIGHTLY), "run", "--profile", str(night.profile), "--plain", "--stage", "unit"]
-    return subprocess.Popen(argv, cwd=ROOT, env=night.environment(), stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(
+        argv, cwd=ROOT, env=night.environment(), stdout=subprocess.PIPE, text=True
+    ) as started:
+        try:
+            yield started
+        finally:
+            started.terminate()
 
 
 def containers_of(night: SmallNight) -> list[str]:
     owner = (night.home / "installation-id").read_text().strip()
     client = docker.from_env()
     try:
-        found = client.containers.list(all=True, filters={"label": f"io.nightly.owner={owner}"})
-        return [container.labels["io.nightly.step"] for container in found]
+        # `sparse`: without it every container is looked at once more, and one may be gone by then.
+        found = client.containers.list(all=True, sparse=True, filters={"label": f"io.nightly.owner={owner}"})
+        return [container.attrs["Labels"]["io.nightly.step"] for container in found]
     finally:
         client.close()
 
@@ -70,8 +79,9 @@ def is_testing(night: SmallNight) -> bool:
     return (night.home / "installation-id").exists() and "vllm/amd64/unit_tests" in containers_of(night)
 
 
-def test_ctrl_c_ends_the_containers_and_leaves_a_cancelled_stage(night: SmallNight) -> None:
-    process = start(night)
+def test_ctrl_c_ends_the_containers_and_leaves_a_cancelled_stage(
+    night: SmallNight, process: subprocess.Popen[str]
+) -> None:
     wait_for("the stage's container", lambda: is_testing(night))
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)
@@ -86,8 +96,9 @@ def test_ctrl_c_ends_the_containers_and_leaves_a_cancelled_stage(night: SmallNig
         assert instance.get_run_by_id(report["run_id"]).status is dg.DagsterRunStatus.CANCELED
 
 
-def test_a_killed_run_is_marked_and_its_container_removed_when_the_next_starts(night: SmallNight) -> None:
-    process = start(night)
+def test_a_killed_run_is_marked_and_its_container_removed_when_the_next_starts(
+    night: SmallNight, process: subprocess.Popen[str]
+) -> None:
     wait_for("the stage's container", lambda: is_testing(night))
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=20)

@@ -110,7 +110,6 @@ def test_nothing_is_executed_the_second_time(bench):
     assert (first.steps, first.cached_steps) == (3, 0)
     again = bench.build("runtime").metrics
     assert (again.steps, again.cached_steps, again.hit_rate) == (3, 3, 1.0)
-    assert again.wall_s < 30
 
 
 def test_another_architecture_is_made_without_emulation(bench, ecr):
