@@ -4,7 +4,7 @@
 
 import dagster as dg
 
-from nightly_pipeline.assets.metadata import image_metadata, publication_metadata
+from nightly_pipeline.assets.metadata import Metadata, image_metadata, publication_metadata
 from nightly_pipeline.assets.naming import cell_group, priority_tags
 from nightly_pipeline.assets.night_run import night_run, reuses_good_results
 from nightly_pipeline.assets.output import print_line
@@ -35,7 +35,7 @@ def image_asset(planned: PlannedImage, partitions: dg.PartitionsDefinition) -> d
         ),
     )
     def image(context: dg.AssetExecutionContext, workplace: Workplace) -> Result:
-        return _settled(workplace, _image_outcome(context, workplace, planned))
+        return _built(context, workplace, _image_outcome(context, workplace, planned))
 
     return image
 
@@ -59,10 +59,28 @@ def _image_outcome(
         return reused or build_image(run, tools, print_line)
 
 
-def _settled(workplace: Workplace, outcome: ImageOutcome) -> Result:
+def _built(context: dg.AssetExecutionContext, workplace: Workplace, outcome: ImageOutcome) -> Result:
     metadata = image_metadata(outcome, workplace.records())
-    if outcome.status not in GOOD_IMAGE:
-        # Told apart from a crash: the outcome is on record, and building the same thing again would not help.
+    return _settled(context, outcome, metadata, good=outcome.status in GOOD_IMAGE)
+
+
+def _published(context: dg.AssetExecutionContext, outcome: PublicationOutcome) -> Result:
+    return _settled(context, outcome, publication_metadata(outcome), good=outcome.status in GOOD_PUBLICATION)
+
+
+def _settled(
+    context: dg.AssetExecutionContext,
+    outcome: ImageOutcome | PublicationOutcome,
+    metadata: Metadata,
+    *,
+    good: bool,
+) -> Result:
+    if not good:
+        # What failed is not materialized; as an observation its metadata is on the asset's page all the same.
+        context.log_event(
+            dg.AssetObservation(context.asset_key, partition=context.partition_key, metadata=metadata)
+        )
+        # Told apart from a crash: the outcome is on record, and doing the same thing again would not help.
         raise dg.Failure(f"{outcome.status}: {outcome.message}", metadata=metadata, allow_retries=False)
     return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(outcome.digest or ""))
 
@@ -98,7 +116,7 @@ def publication_asset(
             date=night.partition,
             run_id=night.run_id,
         )
-        return _published(outcome)
+        return _published(context, outcome)
 
     return published
 
@@ -138,13 +156,6 @@ def index_asset(planned: PlannedIndex, partitions: dg.PartitionsDefinition) -> d
             date=night.partition,
             run_id=night.run_id,
         )
-        return _published(outcome)
+        return _published(context, outcome)
 
     return multi_arch
-
-
-def _published(outcome: PublicationOutcome) -> Result:
-    metadata = publication_metadata(outcome)
-    if outcome.status not in GOOD_PUBLICATION:
-        raise dg.Failure(f"{outcome.status}: {outcome.message}", metadata=metadata, allow_retries=False)
-    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(outcome.digest or ""))

@@ -20,7 +20,7 @@ from nightly_pipeline.model.links import Links
 from nightly_pipeline.model.markdown import report_markdown
 from nightly_pipeline.model.outcomes import NightStatus
 from nightly_pipeline.model.plan import SUMMARY_KEY, Key, Plan
-from nightly_pipeline.model.reading import Tone, headline, night_tone
+from nightly_pipeline.model.reading import Tone, causes, headline, night_tone
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.page import render_page
 from nightly_pipeline.planning import make_plan
@@ -35,6 +35,7 @@ from nightly_pipeline.steps.report import (
     keep_documents,
 )
 
+_PROBLEMS_NAMED = 5
 CHECK = dg.AssetCheckSpec(
     name="night_is_green",
     asset=list(SUMMARY_KEY),
@@ -58,7 +59,7 @@ def summary_asset(plan: Plan, partitions: dg.PartitionsDefinition) -> dg.AssetsD
     def nightly_summary(
         context: dg.AssetExecutionContext, workplace: Workplace
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        if _runs_beside_others(context.run):
+        if _runs_beside_others(context):
             # "Materialize all" selects this too, but how that run ends nobody knows yet: nothing is summarised.
             yield _check_result(
                 "the summary is made by a run of its own, when this run has ended", green=False
@@ -75,8 +76,8 @@ def _last(plan: Plan) -> list[Key]:
     return [entry.key for entry in plan.entries if entry.key not in awaited]
 
 
-def _runs_beside_others(run: dg.DagsterRun) -> bool:
-    return any(tuple(key.path) != SUMMARY_KEY for key in run.asset_selection or ())
+def _runs_beside_others(context: dg.AssetExecutionContext) -> bool:
+    return any(tuple(key.path) != SUMMARY_KEY for key in context.job_def.asset_layer.selected_asset_keys)
 
 
 def _summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.MaterializeResult:
@@ -94,10 +95,17 @@ def _summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.Mate
         "asked_for_by": dg.MetadataValue.dagster_run(run_id) if run_id else "a person",
     }
     green = night_tone(report) is Tone.GOOD
-    return dg.MaterializeResult(
-        metadata=metadata,
-        check_results=[_check_result(headline(report), green=green, red=report.status is NightStatus.RED)],
-    )
+    verdict = _check_result(_why(report), green=green, red=report.status is NightStatus.RED)
+    return dg.MaterializeResult(metadata=metadata, check_results=[verdict])
+
+
+def _why(report: Report) -> str:
+    """The verdict, and what it comes from: `red: vllm/amd64/unit failed`."""
+    problems = causes(report)
+    named = [f"{item.label} {item.word}" for item in problems[:_PROBLEMS_NAMED]]
+    if len(problems) > len(named):
+        named.append(f"{len(problems) - len(named)} more")
+    return f"{headline(report)}: {', '.join(named)}" if named else headline(report)
 
 
 def _check_result(text: str, *, green: bool, red: bool = False) -> dg.AssetCheckResult:

@@ -85,7 +85,13 @@ def cancelled(servers: Servers, backfilled: dict[str, dg.DagsterRun]) -> dg.Dags
 
 
 @pytest.fixture(scope="module")
-def commanded(servers: Servers, backfilled: dict[str, dg.DagsterRun]) -> dg.DagsterRun:
+def asked(servers: Servers, cancelled: dg.DagsterRun) -> str:
+    """A summary that a person asks for in the UI: the id of its run, which may still be under way."""
+    return launch(servers, [["nightly_summary"]])
+
+
+@pytest.fixture(scope="module")
+def commanded(servers: Servers, asked: str) -> dg.DagsterRun:
     """A run of the command line beside the daemon."""
     servers.night.nightly("run", "--images-only", "--reuse")
     return servers.runs(job_name="nightly", tags={"nightly/trigger": "command line"})[0]
@@ -249,6 +255,19 @@ def test_the_ui_counts_the_command_lines_runs_among_the_jobs(
         "nightly/reuse_good",
         "nightly/trigger",
     }
+
+
+def test_a_person_can_ask_for_the_summary_again(servers: Servers, asked: str) -> None:
+    assert servers.ended(asked).status is dg.DagsterRunStatus.SUCCESS
+    with servers.night.instance() as instance:
+        (record,) = instance.get_records_for_run(
+            asked, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
+        ).records
+    summary = record.event_log_entry.asset_materialization
+    assert summary is not None
+    assert summary.asset_key == dg.AssetKey("nightly_summary")
+    assert summary.metadata["status"].value == "green"
+    assert summary.metadata["asked_for_by"].value == "a person"
 
 
 @pytest.mark.parametrize("ending", STATES)
