@@ -34,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve_until_told(server: MockServer) -> int:
+    _announce(server)  # before the first request can be answered: its first words are what it is
     server.start()
-    _announce(server)
     signal.sigwait(_ENDING)
     _let_through(_ENDING)
     finished = server.drain()
