@@ -22,9 +22,18 @@ require_free_port() {
   cannot ui "port $UI_PORT is taken by $(holder_of "$UI_PORT")" 'End that process, or choose another port: NIGHTLY_UI_PORT=3001 make ui'
 }
 
+# Where Dagster's records are: by dagster.yaml of the project's root, or, where NIGHTLY_HOME moves the state, by the one
+# that the command line writes there.
+dagster_home() {
+  case "$NIGHTLY_HOME" in
+    "$PROJECT_ROOT/.nightly") printf '%s\n' "$PROJECT_ROOT" ;;
+    *) printf '%s\n' "$NIGHTLY_HOME/dagster_home" ;;
+  esac
+}
+
 # Several processes that create the same new database trip over each other; one that does it first avoids that.
 prepare_instance() {
-  "$BIN/dagster" instance info >"$HOST_DIR/instance.log" 2>&1 ||
+  "$BIN/nightly" status --limit 1 >"$HOST_DIR/instance.log" 2>&1 ||
     { tail -n 15 "$HOST_DIR/instance.log" >&3 && cannot ui 'the Dagster instance cannot be opened' "Whole log: $HOST_DIR/instance.log"; }
 }
 
@@ -69,7 +78,9 @@ main() {
   require_free_port
   [ -x "$BIN/dagster-webserver" ] || cannot ui 'the Python environment is missing' 'Make it: docker/setup/setup.sh python'
   cd "$PROJECT_ROOT"
-  export DAGSTER_HOME="$PROJECT_ROOT"
+  export NIGHTLY_HOME
+  DAGSTER_HOME="$(dagster_home)"
+  export DAGSTER_HOME
   doing ui 'starting webserver and daemon'
   prepare_instance
   trap end_by_person INT TERM

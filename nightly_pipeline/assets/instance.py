@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import dagster as dg
 
@@ -27,9 +28,15 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     if home != settings.root:
         home.mkdir(parents=True, exist_ok=True)
         text = (settings.root / "dagster.yaml").read_text().replace(_DEFAULT_STATE, f"{settings.home}/")
-        (home / "dagster.yaml").write_text(text)
+        _write_if_other(home / "dagster.yaml", text)
     settings.home.mkdir(parents=True, exist_ok=True)
     return dg.DagsterInstance.from_config(str(home))
+
+
+def _write_if_other(path: Path, text: str) -> None:
+    """Leave a file that is right already alone: a daemon may be reading it."""
+    if not path.is_file() or path.read_text() != text:
+        path.write_text(text)
 
 
 def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
