@@ -21,7 +21,7 @@ if [ "$ENGINE_KIND" = real ]; then
     # Gigabytes: unpacked once, into the layer itself, and linked. From a cache mount they would be copied, and the
     # mount would keep them a second time for each framework and architecture.
     export UV_CACHE_DIR=/opt/engine-unpacked UV_LINK_MODE=hardlink
-    # Not compiled: that takes longer than all the rest, and a server imports a fifth of it (see the runtime stage).
+    # Not compiled: a server imports a fifth of it, and compiles that at its first start (see the runtime stage).
     set -- "$@" --only-binary :all:
     case "${TORCH_BACKEND:-index}" in
         index) ;;
