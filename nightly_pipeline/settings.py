@@ -8,17 +8,16 @@ rows of the table of the night (`profiles/night.yaml`).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, FilePath, PlainSerializer, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from nightly_pipeline.errors import SettingsError
 from nightly_pipeline.model.catalog import BaseImage, Catalog, Strict
-from nightly_pipeline.model.masking import without_credentials
-from nightly_pipeline.model.plan import IMAGE_KINDS, ImageKind
+from nightly_pipeline.model.plan import IMAGE_KINDS
 from nightly_pipeline.model.spelling import unknown
 from nightly_pipeline.profile_files import (
     SHIPPED_PROFILES,
@@ -28,6 +27,15 @@ from nightly_pipeline.profile_files import (
     shipped_table,
 )
 from nightly_pipeline.settings_errors import Hints, explain
+from nightly_pipeline.settings_sections import (
+    BuildSettings,
+    MockEngineSettings,
+    RegistrySettings,
+    Secret,
+    SlackSettings,
+    SourceSettings,
+    TestSettings,
+)
 
 DEFAULT_PROFILE = "local"
 PROFILE_VARIABLE = "NIGHTLY_PROFILE"
@@ -59,104 +67,6 @@ _CA_BUNDLES = (
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 )
-
-Secret = Annotated[SecretStr, PlainSerializer(str)]
-Address = Annotated[str, PlainSerializer(without_credentials)]
-
-
-Repository = Annotated[str, Field(pattern=r"^[a-z0-9]+([._/-]+[a-z0-9]+)*$")]
-
-
-class RegistrySettings(Strict):
-    """One registry, named in the profile by its role.
-
-    Attributes:
-        kind: `oci` is any registry by the distribution protocol; `ecr` and `acr` add their own logins.
-        host: host or host:port, without a scheme.
-        images: which kinds of image belong in it.
-        insecure: plain HTTP.
-        region, account: of ECR; None is what AWS's own configuration says.
-    """
-
-    kind: Literal["oci", "ecr", "acr"] = "oci"
-    host: str = Field(pattern=r"^[A-Za-z0-9.-]+(:[0-9]+)?$")
-    repository: Repository = "nightly"
-    cache_repository: Repository | None = None
-    images: tuple[ImageKind, ...] = ("runtime",)
-    insecure: bool = False
-    region: str | None = None
-    account: str | None = None
-
-
-class SourceSettings(Strict):
-    """The git repository under test. A relative path is relative to the project.
-
-    An address may carry a login (`https://user:token@host/...`); it is left out wherever settings are shown.
-    """
-
-    repository: Address = Field(default=".", min_length=1)
-    ref: str = Field(default="HEAD", min_length=1)
-
-    def __repr_args__(self) -> Iterator[tuple[str, str]]:
-        yield "repository", without_credentials(self.repository)
-        yield "ref", self.ref
-
-
-class MockEngineSettings(Strict):
-    """The stand-in for the inference engine: its requirement (a path in the build context) and version."""
-
-    requirement: str = "./mock_engine"
-    version: str
-
-
-class BuildSettings(Strict):
-    """How images are built.
-
-    Attributes:
-        provenance: BuildKit's provenance attestation.
-        ca_bundle: certificates that package downloads inside builds trust; a BuildKit secret, never in the
-            image. Not given is the system's own; null is none.
-        compression: of pushed layers; zstd at level 1 exports large images about three times as fast as gzip.
-    """
-
-    provenance: Literal["max", "min", "none"] = "max"
-    compression: Literal["gzip", "zstd"] = "zstd"
-    compression_level: int = Field(default=1, ge=0, le=22)
-    cache: bool = True
-    builder: str | None = None
-    ca_bundle: FilePath | None = None
-
-
-class TestSettings(Strict):
-    """What every test container gets.
-
-    Attributes:
-        model: what the suite serves with a real engine.
-        network: False gives containers the loopback interface alone, where nothing needs to be fetched.
-    """
-
-    __test__ = False
-
-    model: str = "hf-internal-testing/tiny-random-LlamaForCausalLM"
-    memory_gb: float | None = Field(default=None, gt=0)
-    pids_limit: int = Field(default=4096, gt=0)
-    network: bool = True
-
-
-class SlackSettings(Strict):
-    """Where the message goes. Without a token or a webhook nothing is sent."""
-
-    channel: str | None = None
-    base_url: str | None = None
-    token: Secret | None = None
-    webhook: Secret | None = None
-
-    @model_validator(mode="after")
-    def _a_token_needs_a_channel(self) -> Self:
-        if self.token is not None and self.channel is None:
-            msg = "channel is needed where a token is set (NIGHTLY_SLACK_CHANNEL)"
-            raise ValueError(msg)
-        return self
 
 
 class Settings(Strict):

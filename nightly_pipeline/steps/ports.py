@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from nightly_pipeline.model.history import EntryRow, NightRow, TestIdentity, TestRow
 from nightly_pipeline.model.requests import (
     BuildRequest,
     BuildResult,
@@ -144,4 +145,34 @@ class Notifier(Protocol):
         Raises:
             NotificationError: it could not be delivered.
         """
+        ...
+
+
+class History(Protocol):
+    """What is remembered of every night, for good. Dates are YYYY-MM-DD and inclusive; newest comes last."""
+
+    def write(self, night: NightRow, entries: Sequence[EntryRow], tests: Sequence[TestRow]) -> None:
+        """Write a run's rows, whole or not at all; a run that is there already is replaced."""
+        ...
+
+    def add(self, tests: Sequence[TestRow], *, date: str, run_id: str, part: str) -> None:
+        """Add rows that came otherwise (a confirming rerun, an import); `part` names them within the run."""
+        ...
+
+    def nights(self, *, since: str | None = None, until: str | None = None) -> list[NightRow]:
+        """The runs on record, by date and then by their start."""
+        ...
+
+    def entries(self, *, since: str | None = None, until: str | None = None) -> list[EntryRow]:
+        """Images, publications and stages of those nights: the newest result of each date."""
+        ...
+
+    def tests(self, date: str, *, run_id: str | None = None, bad_only: bool = False) -> list[TestRow]:
+        """Every test of one night (or of one run of it), whatever its source."""
+        ...
+
+    def of_tests(
+        self, identities: Sequence[TestIdentity], *, since: str | None = None, until: str | None = None
+    ) -> list[TestRow]:
+        """Every row of these tests."""
         ...

@@ -1,0 +1,1 @@
+"""The commands of `nightly`, one module a theme. Each reads the profile, calls one function, prints."""
