@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
+from nightly_pipeline.model.judgement import Judgement
 from nightly_pipeline.model.outcomes import (
     GOOD_IMAGE,
     GOOD_PUBLICATION,
@@ -74,7 +75,8 @@ class RunFacts(Record):
 class Report(Record):
     """One night, or one run of it.
 
-    `incidents` stays empty until failures are grouped. `run_id` is the newest run that is shown.
+    `run_id` is the newest run that is shown. `judgement`, and `incidents` as plain values from it, are there once
+    history has been asked.
     """
 
     date: str
@@ -89,6 +91,7 @@ class Report(Record):
     stages: tuple[StageOutcome, ...]
     publications: tuple[PublicationOutcome, ...]
     incidents: tuple[dict[str, Any], ...] = ()
+    judgement: Judgement | None = None
     runs: tuple[RunFacts, ...] = ()
     started_at: datetime | None = None
     ended_at: datetime | None = None
