@@ -46,6 +46,7 @@ _OVERRIDES = {
     "NIGHTLY_SOURCE_REF": ("source", "ref"),
     "NIGHTLY_GO_LIVE": ("go_live",),
     "NIGHTLY_CA_BUNDLE": ("build", "ca_bundle"),
+    "NIGHTLY_INDEX_FILE": ("build", "index_file"),
     "NIGHTLY_SLACK_CHANNEL": ("slack", "channel"),
     "NIGHTLY_SLACK_BASE_URL": ("slack", "base_url"),
     "SLACK_BOT_TOKEN": ("slack", "token"),

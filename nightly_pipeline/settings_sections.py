@@ -67,6 +67,8 @@ class BuildSettings(Strict):
         provenance: BuildKit's provenance attestation.
         ca_bundle: certificates that package downloads inside builds trust; a BuildKit secret, never in the
             image. Not given is the system's own; null is none.
+        index_file: lines NAME=VALUE that say where packages come from (`UV_INDEX=...`, credentials included); a
+            BuildKit secret too, mounted while packages are installed.
         compression: of pushed layers; zstd at level 1 exports large images about three times as fast as gzip.
     """
 
@@ -76,6 +78,7 @@ class BuildSettings(Strict):
     cache: bool = True
     builder: str | None = None
     ca_bundle: FilePath | None = None
+    index_file: FilePath | None = None
 
 
 class TestSettings(Strict):

@@ -122,7 +122,6 @@ class Workplace(dg.ConfigurableResource[None]):
     def build_tools(self, workspace: Path) -> BuildTools:
         """What a build works with."""
         settings = self.settings()
-        ca_bundle = settings.build.ca_bundle
         return BuildTools(
             builder=BuildxBuilder(_build_options(settings)),
             registry=open_registries(settings)[settings.primary],
@@ -130,7 +129,7 @@ class Workplace(dg.ConfigurableResource[None]):
             records=self.records(),
             logins=RegistryLogins.of(settings),
             cache_repository=_cache_repository(settings),
-            secrets={"ca": ca_bundle} if ca_bundle else {},
+            secrets=_build_secrets(settings),
             workspace=workspace,
             buildx_builder=settings.build.builder,
         )
@@ -165,6 +164,12 @@ def _build_options(settings: Settings) -> BuildOptions:
         compression_level=build.compression_level,
         provenance=None if build.provenance == "none" else f"mode={build.provenance}",
     )
+
+
+def _build_secrets(settings: Settings) -> dict[str, Path]:
+    """Files that builds may read while they install packages, by the id the Dockerfiles know them by."""
+    files = {"ca": settings.build.ca_bundle, "index": settings.build.index_file}
+    return {name: path for name, path in files.items() if path is not None}
 
 
 def _containers(settings: Settings) -> DockerContainerRunner:

@@ -109,7 +109,7 @@ def test_a_variable_takes_the_place_of_a_field(tmp_path, variable, value, read):
 
 
 def test_every_variable_is_tested_here_or_below():
-    tested = {"NIGHTLY_CA_BUNDLE", "SLACK_BOT_TOKEN"} | {
+    tested = {"NIGHTLY_CA_BUNDLE", "NIGHTLY_INDEX_FILE", "SLACK_BOT_TOKEN"} | {
         "NIGHTLY_SOURCE_REPOSITORY", "NIGHTLY_SOURCE_REF", "NIGHTLY_GO_LIVE", "NIGHTLY_SLACK_CHANNEL",
         "NIGHTLY_SLACK_BASE_URL", "SLACK_WEBHOOK_URL",
     }  # fmt: skip
@@ -160,6 +160,16 @@ def test_certificates_that_are_not_there_are_refused(tmp_path):
     said = refusal(tmp_path, "", NIGHTLY_CA_BUNDLE="/nowhere/ca.pem")
 
     assert "build.ca_bundle (from NIGHTLY_CA_BUNDLE): Path does not point to a file" in said
+
+
+def test_the_package_index_of_builds_is_a_file_that_must_be_there(tmp_path):
+    index = tmp_path / "index.env"
+    index.touch()
+
+    assert load(tmp_path, "", NIGHTLY_INDEX_FILE=str(index)).build.index_file == index
+    assert load(tmp_path, "").build.index_file is None
+    said = refusal(tmp_path, "", NIGHTLY_INDEX_FILE="/nowhere/index.env")
+    assert "build.index_file (from NIGHTLY_INDEX_FILE): Path does not point to a file" in said
 
 
 def test_no_certificates_is_a_choice(tmp_path):

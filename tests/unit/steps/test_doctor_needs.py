@@ -6,7 +6,7 @@ from nightly_pipeline.model.host import BuildNeed, GpuNeed, ImageNeed
 from nightly_pipeline.model.selection import select
 from nightly_pipeline.planning import make_plan
 from nightly_pipeline.settings import Settings, load_settings
-from nightly_pipeline.steps.doctor_needs import needs_of
+from nightly_pipeline.steps.doctor_needs import FREE_GIB_A_REAL_CELL, needs_of
 
 
 @pytest.fixture
@@ -45,6 +45,17 @@ def test_real_engines_need_gpus_and_far_more_space(settings):
     production = needs(settings("production"))
     assert GpuNeed("gpu-l40-amd64", None, 2) in production.gpus
     assert production.free_gib > 5 * needs(settings("local")).free_gib
+
+
+def test_every_real_cell_built_here_needs_space_and_those_built_elsewhere_none(settings, tmp_path):
+    real = settings("local-real")
+    one = needs(real, frameworks=["vllm"], architectures=["amd64"]).free_gib
+    assert needs(real, frameworks=["vllm"]).free_gib - one == pytest.approx(FREE_GIB_A_REAL_CELL)
+    profile = tmp_path / "fleet.yaml"
+    profile.write_text(
+        "extends: local-real\ntable: {runners: {cpu-arm-r8g-4xlarge: {docker_host: 'ssh://arm.example'}}}\n"
+    )
+    assert needs(settings(str(profile)), frameworks=["vllm"]).free_gib == one
 
 
 def test_a_base_image_from_elsewhere_is_not_ours_to_have_ready(settings):
