@@ -10,13 +10,19 @@ Each class has an exit code for the command line; each error says what happened,
     ├── SourceError                  4   the repository or the commit under test cannot be had
     ├── BuildError                   5   an image could not be built
     │   ├── BuildTimedOut            5   ... within its deadline
+    │   ├── BuildLoginRefused        5   ... because a registry refused the login on the way
     │   └── SanityCheckFailed        5   ... into something that starts
     ├── ContainerError               6   a container could not be started, watched or read
     │   └── NoGpu                    6   the runner has fewer GPUs than the stage asks for
     ├── RegistryError                7   a registry refused, or could not be asked
+    │   ├── RegistryAbsent           7   the repository is not there
     │   ├── RegistryForbidden        7   the login is wrong or lacks a right
-    │   ├── RegistryConflict         7   a tag is immutable, or two registries disagree
-    │   └── RegistryUnavailable      7   could not be asked; may pass: the only one that is retried
+    │   │   └── RegistryLoginExpired 7   ... or was good, and is not any more
+    │   ├── RegistryConflict         7   two registries, or a registry and its content, disagree
+    │   │   └── RegistryTagImmutable 7   ... because the tag names something else and may not move
+    │   ├── RegistryFull             7   no space or quota is left where it keeps its data
+    │   └── RegistryUnavailable      7   could not be asked; may pass: the only ones that are retried
+    │       └── RegistryThrottled    7   ... because we asked too often
     ├── RecordError                  8   a run, a night or an artifact is not on record
     ├── NotificationError            9   the message could not be delivered
     └── ProcessError                10   a program we call failed, was killed, or is not installed
@@ -128,6 +134,17 @@ class BuildTimedOut(BuildError):
     )
 
 
+class BuildLoginRefused(BuildError):
+    """A registry refused the login while the builder pulled from it or pushed to it.
+
+    A long build outlives its login: it is repeated once with a new one, from the builder's cache.
+    """
+
+    default_next_step = (
+        "Check the credentials of the registries in the profile, and that the repository exists."
+    )
+
+
 class SanityCheckFailed(BuildError):
     """An image was built, but what is in it does not start or is not what its labels say."""
 
@@ -154,14 +171,40 @@ class RegistryError(NightlyError):
     default_next_step = "Check the registry's settings in the profile and `nightly doctor`."
 
 
+class RegistryAbsent(RegistryError):
+    """The repository is not there. That a tag is not there is an answer, and no error."""
+
+    default_next_step = "Create the repository in this registry; it does not make one on the first push."
+
+
 class RegistryForbidden(RegistryError):
-    """The login is wrong, has expired, or lacks a right."""
+    """The login is wrong, or lacks a right."""
 
     default_next_step = "Check the credentials of this registry and the rights they carry."
 
 
+class RegistryLoginExpired(RegistryForbidden):
+    """The login was good and is not any more, and a new one did not help."""
+
+    default_next_step = "Renew the credentials the login is made from; check this machine's clock."
+
+
 class RegistryConflict(RegistryError):
-    """A tag is immutable, a digest differs, or an index lacks a platform."""
+    """A digest differs, an index lacks a platform, or what was written is not what is answered."""
+
+
+class RegistryTagImmutable(RegistryConflict):
+    """The tag names something else and may not move."""
+
+    default_next_step = (
+        "Let this tag move (ECR: an exclusion filter of the repository's immutability), or use another."
+    )
+
+
+class RegistryFull(RegistryError):
+    """No space, or no quota, is left where the registry keeps its data."""
+
+    default_next_step = "Free space where this registry keeps its data, or raise its quota."
 
 
 class RegistryUnavailable(RegistryError):
@@ -178,6 +221,14 @@ class RegistryUnavailable(RegistryError):
     ) -> None:
         super().__init__(message, next_step=next_step)
         self.retry_after_s = retry_after_s
+
+
+class RegistryThrottled(RegistryUnavailable):
+    """The registry answers, but not so often."""
+
+    default_next_step = (
+        "Wait, then `nightly publish --date DATE`; lower `max_concurrent_steps` if it happens every night."
+    )
 
 
 class RecordError(NightlyError):

@@ -13,6 +13,7 @@ from nightly_pipeline.errors import (
     EnvironmentNotReady,
     NightlyError,
     RegistryConflict,
+    RegistryFull,
     RegistryUnavailable,
 )
 from nightly_pipeline.model.oci import INDEX_TYPE, digest_of_bytes, is_index, join_indexes
@@ -219,7 +220,7 @@ def _verdict(copies: Sequence[tuple[PublishedCopy, NightlyError | None]]) -> dic
 
 
 def _status_of(error: NightlyError) -> PublicationStatus:
-    passing = isinstance(error, RegistryUnavailable | EnvironmentNotReady)
+    passing = isinstance(error, RegistryUnavailable | RegistryFull | EnvironmentNotReady)
     return PublicationStatus.INFRA_ERROR if passing else PublicationStatus.FAILED
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from nightly_pipeline.errors import BuildError, DiskFull, EnvironmentNotReady, NightlyError
+from nightly_pipeline.errors import (
+    BuildError,
+    BuildLoginRefused,
+    DiskFull,
+    EnvironmentNotReady,
+    NightlyError,
+)
 from nightly_pipeline.model.requests import BuildRequest
 from nightly_pipeline.tools.buildx_progress import Progress
 from nightly_pipeline.tools.buildx_steps import Step
@@ -91,8 +97,7 @@ def _something_else_failed(what: str, step: Step | None, progress: Progress, mes
     if step is not None and _MAY_PASS.search(message):
         return RegistryTrafficError(whole, metrics=progress.metrics())
     if _FORBIDDEN.search(message):
-        next_step = "Check the credentials of the registries in the profile, and that the repository exists."
-        return BuildError(whole, next_step=next_step, metrics=progress.metrics())
+        return BuildLoginRefused(whole, metrics=progress.metrics())
     return BuildError(whole, metrics=progress.metrics())
 
 

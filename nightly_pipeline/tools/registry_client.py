@@ -15,7 +15,7 @@ import stamina
 
 from nightly_pipeline.errors import RegistryError, RegistryUnavailable
 from nightly_pipeline.tools.registry_auth import Authorizer, CredentialProvider, Scopes, parse_challenge
-from nightly_pipeline.tools.registry_errors import Asked, interruption, refusal
+from nightly_pipeline.tools.registry_errors import Asked, interruption, refusal, says_expired
 from nightly_pipeline.tools.registry_manifests import is_digest
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -207,7 +207,8 @@ def _http_client(host: str, settings: ClientSettings) -> httpx.Client:
 
 def _wants_login(response: httpx.Response) -> bool:
     if response.status_code == httpx.codes.FORBIDDEN:  # ECR, for a token that has expired
-        return b"expired" in response.read().lower()
+        response.read()
+        return says_expired(response)
     return response.status_code == httpx.codes.UNAUTHORIZED
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -11,16 +12,21 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from nightly_pipeline.errors import (
-    DiskFull,
     NightlyError,
+    RegistryAbsent,
     RegistryConflict,
     RegistryError,
     RegistryForbidden,
+    RegistryFull,
+    RegistryLoginExpired,
+    RegistryTagImmutable,
+    RegistryThrottled,
     RegistryUnavailable,
 )
 from nightly_pipeline.model.masking import mask
 
 _SHOWN_CHARS = 300
+_FULL = ("no space left on device", "quota exceeded", "limitexceeded", "size_limit_exceeded")
 
 
 @dataclass(frozen=True)
@@ -46,27 +52,41 @@ def error_codes(body: bytes) -> tuple[str, ...] | None:
 
 def refusal(response: httpx.Response, asked: Asked) -> NightlyError:
     """The error for an answer that is none of those expected. The response's body must have been read."""
-    status, said = response.status_code, response.text
-    message = f"{asked}: {status} {response.reason_phrase}{_excerpt(said)}"
-    codes = error_codes(response.content) or ()
-    if "no space left on device" in said or status == httpx.codes.INSUFFICIENT_STORAGE:
-        return DiskFull(message, next_step="Free space where this registry keeps its data.")
-    if status in {408, 425, 429} or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+    status, said = response.status_code, response.text.lower()
+    message = f"{asked}: {status} {response.reason_phrase}{_excerpt(response.text)}"
+    codes = set(error_codes(response.content) or ())
+    if any(words in said for words in _FULL) or status == httpx.codes.INSUFFICIENT_STORAGE:
+        return RegistryFull(message)
+    if status == httpx.codes.TOO_MANY_REQUESTS or "TOOMANYREQUESTS" in codes:
+        return RegistryThrottled(message, retry_after_s=retry_after_s(response))
+    if status in {408, 425} or status >= httpx.codes.INTERNAL_SERVER_ERROR:
         return RegistryUnavailable(message, retry_after_s=retry_after_s(response))
     if status in {401, 403}:
-        return RegistryForbidden(message)
-    if status == httpx.codes.CONFLICT or "immutable" in said.lower():
-        return RegistryConflict(message, next_step="The tag is immutable: use another, or let this one move.")
-    if {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"} & set(codes):
+        return RegistryLoginExpired(message) if says_expired(response) else RegistryForbidden(message)
+    if "immutable" in said:
+        return RegistryTagImmutable(message)
+    return _mistake(response, message, codes)
+
+
+def _mistake(response: httpx.Response, message: str, codes: Collection[str]) -> RegistryError:
+    """What is wrong with what was asked for, rather than with who asked or with the registry."""
+    if response.status_code == httpx.codes.NOT_FOUND and "NAME_UNKNOWN" in codes:
+        return RegistryAbsent(message)
+    if {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "LAYERS_NOT_FOUND", "IMAGE_NOT_FOUND"}.intersection(codes):
         return RegistryConflict(
             message, next_step="What it refers to is not in the repository: copy that first."
         )
-    return RegistryError(message, next_step=_next_step(status, codes, said))
+    if response.status_code == httpx.codes.CONFLICT:
+        return RegistryTagImmutable(message)
+    return RegistryError(message, next_step=_next_step(response.status_code, response.text))
 
 
-def _next_step(status: int, codes: tuple[str, ...], said: str) -> str | None:
-    if status == httpx.codes.NOT_FOUND and "NAME_UNKNOWN" in codes:
-        return "Create the repository in this registry; it does not make one on the first push."
+def says_expired(response: httpx.Response) -> bool:
+    """Whether a refusal is about a login that was good once. The response's body must have been read."""
+    return "expired" in response.text.lower()
+
+
+def _next_step(status: int, said: str) -> str | None:
     if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
         return "Raise the upload limit of the registry, or of the proxy in front of it."
     if "HTTP request to an HTTPS server" in said:

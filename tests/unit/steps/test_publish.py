@@ -9,6 +9,8 @@ from nightly_pipeline.errors import (
     RegistryConflict,
     RegistryError,
     RegistryForbidden,
+    RegistryFull,
+    RegistryThrottled,
     RegistryUnavailable,
 )
 from nightly_pipeline.model.outcomes import PublicationOutcome, PublicationStatus
@@ -24,6 +26,8 @@ AMD64, ARM64 = NIGHT.publications
 RUN_TAG, MOVING_TAG = "nightly-vllm-amd64-run-1f3a9c02", "nightly-vllm-amd64"
 OUTAGES = [
     (RegistryUnavailable("503"), "infra_error"),
+    (RegistryThrottled("429"), "infra_error"),
+    (RegistryFull("507"), "infra_error"),
     (EnvironmentNotReady("no route"), "infra_error"),
     (RegistryForbidden("403"), "failed"),
     (RegistryConflict("immutable"), "failed"),

@@ -6,10 +6,14 @@ from dataclasses import replace
 import pytest
 
 from nightly_pipeline.errors import (
-    DiskFull,
+    RegistryAbsent,
     RegistryConflict,
     RegistryError,
     RegistryForbidden,
+    RegistryFull,
+    RegistryLoginExpired,
+    RegistryTagImmutable,
+    RegistryThrottled,
     RegistryUnavailable,
 )
 from nightly_pipeline.tools.registry import ClientSettings, OciRegistry
@@ -143,7 +147,7 @@ def test_a_tag_for_what_is_absent(registry):
 def test_an_immutable_tag_is_a_conflict(registry, fake):
     fake.immutable_tags = True
     fake.add_image("nightly", "fixed")
-    with pytest.raises(RegistryConflict, match="immutable") as caught:
+    with pytest.raises(RegistryTagImmutable, match="immutable") as caught:
         registry.put_tag("fixed", fake.add_image("nightly", layers=[b"other"]))
     assert "nightly:fixed" in str(caught.value)
 
@@ -263,9 +267,10 @@ def test_the_wait_a_registry_asks_for_is_kept_within_bounds(fake):
 
 def test_the_wait_a_registry_asks_for_is_told(registry, fake):
     fake.faults = [Fault(status=429, headers={"Retry-After": "7"}, times=99)]
-    with pytest.raises(RegistryUnavailable) as caught:
+    with pytest.raises(RegistryThrottled) as caught:
         registry.digest_of("new")
     assert caught.value.retry_after_s == 7
+    assert f"ecr ({fake.host}): nightly:new could not be read: 429" in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -273,16 +278,18 @@ def test_the_wait_a_registry_asks_for_is_told(registry, fake):
     [
         (Fault(status=401, body=b""), RegistryForbidden, "401"),
         (Fault(status=403, body=b""), RegistryForbidden, "credentials"),
-        (Fault(status=409, body=b""), RegistryConflict, "immutable"),
+        (Fault(status=403, body=b"Your authorization token has expired."), RegistryLoginExpired, "clock"),
+        (Fault(status=409, body=b""), RegistryTagImmutable, "Let this tag move"),
         (Fault(status=400, body=b""), RegistryError, "400"),
         (Fault(status=405, body=b""), RegistryError, "405"),
         (Fault(status=302, body=b""), RegistryError, "302"),
         (Fault(status=413, body=b""), RegistryError, "upload limit"),
-        (Fault(status=507, body=b""), DiskFull, "Free space"),
-        (Fault(status=500, body=b"write /data: no space left on device"), DiskFull, "no space left"),
+        (Fault(status=507, body=b""), RegistryFull, "Free space"),
+        (Fault(status=500, body=b"write /data: no space left on device"), RegistryFull, "no space left"),
+        (Fault(status=403, body=b"LimitExceeded: images per repository"), RegistryFull, "quota"),
         (
             Fault(status=404, body=b'{"errors": [{"code": "NAME_UNKNOWN"}]}'),
-            RegistryError,
+            RegistryAbsent,
             "Create the repository",
         ),
         (
