@@ -2,7 +2,7 @@
 # The base image of locally built images, for both platforms, in the local registry: copied from Docker Hub where that
 # answers, else made from Debian's packages. NIGHTLY_REFRESH_BASE=1 makes it anew (newer packages);
 # NIGHTLY_BASE_FROM=hub|debian picks the way, NIGHTLY_BASE_SOURCE another image to copy (a mirror's).
-# `bases.sh packages` prints what would have to be installed.
+# Then, on it, the program that lists packages for SBOMs. `bases.sh packages` prints what would have to be installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . lib/common.sh
@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.."
 . lib/apt.sh
 . lib/engine.sh
 . lib/base.sh
+. lib/scanner.sh
 
 wanted() { [ -n "${NIGHTLY_REFRESH_BASE:-}" ] || ! base_is_current; }
 
@@ -41,7 +42,7 @@ make_from_packages() {
   publish_base packages "$ROOTFS_DIR"
 }
 
-main() {
+ensure_base() {
   local made="copied from $HUB_IMAGE"
   wanted || { ok bases "already there: $BASE_IMAGE (amd64, arm64)" && return; }
   if from_hub; then
@@ -57,5 +58,5 @@ main() {
 
 case "${1:-}" in
   packages) missing_base_packages ;;
-  *) main ;;
+  *) ensure_base && ensure_scanner ;;
 esac

@@ -1,0 +1,45 @@
+# shellcheck shell=bash
+# The program that lists an image's packages for BuildKit (docker/sbom_scanner), as an image on the base. Needs base.sh
+# and engine.sh.
+
+SCANNER_DIR="$PROJECT_ROOT/docker/sbom_scanner"
+SCANNER_IMAGE="localhost:$ECR_PORT/nightly-sbom-scanner"
+SCANNER_TAG=1
+
+# scanner_recipe: changes with the program and with the base it stands on
+scanner_recipe() { { cat "$SCANNER_DIR"/* && digest_of "$BASE_TAG"; } | sha256_of; }
+
+# scanner_digest TAG: what the registry says; empty when there is none
+scanner_digest() { (BASE_REPOSITORY=nightly-sbom-scanner digest_of "$1") || true; }
+
+# scanner_is_current RECIPE
+scanner_is_current() {
+  local digest
+  digest="$(scanner_digest "$SCANNER_TAG")"
+  [ -n "$digest" ] && [ "$digest" = "$(scanner_digest "recipe-$1")" ]
+}
+
+# publish_scanner RECIPE: it runs on the machine that builds, so the classic image store's one platform will do
+publish_scanner() {
+  local platforms="$BASE_PLATFORMS"
+  has_containerd_store || platforms="$(native_platform)"
+  docker buildx build --builder "$(docker context show)" --progress plain --platform "$platforms" --provenance=false --sbom=false \
+    --build-arg "BASE=$BASE_IMAGE" --build-arg "RECIPE=$1" \
+    --tag "$SCANNER_IMAGE:$SCANNER_TAG" --tag "$SCANNER_IMAGE:recipe-$1" \
+    --output type=image,push=true,oci-mediatypes=true "$SCANNER_DIR"
+}
+
+# ensure_scanner: one request when it is there
+ensure_scanner() {
+  local made='already there' recipe
+  STEP_STARTED="$(now_ms)"
+  recipe="$(scanner_recipe | cut -c 1-12)"
+  if ! scanner_is_current "$recipe"; then
+    doing scanner 'building the SBOM scanner on the base image'
+    publish_scanner "$recipe"
+    made=built
+    scanner_is_current "$recipe" || cannot scanner "$SCANNER_IMAGE:$SCANNER_TAG is not there after it was pushed" \
+      "Read the log, then repeat: docker/setup/setup.sh bases"
+  fi
+  ok scanner "$made: $SCANNER_IMAGE:$SCANNER_TAG"
+}
