@@ -5,10 +5,12 @@ The same table runs here in plain processes and, in tests/integration, in contai
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from textwrap import dedent
 
+from nightly_pipeline.model.history import BAD_RESULTS, TestResult, TestRow
 from nightly_pipeline.model.outcomes import StageCounts, StageStatus
 
 S = StageStatus
@@ -25,6 +27,7 @@ class Case:
         files: path -> source.
         failures: node ids of the failures that must be told, in any order.
         flaky: node ids that passed only when run again.
+        rows: what the history remembers, in order, as `told` says it.
         says: a piece of the status's message.
         exit_code: of the process, as a container engine writes it.
     """
@@ -40,7 +43,26 @@ class Case:
     failures: tuple[str, ...] = ()
     flaky: tuple[str, ...] = ()
     says: str = ""
+    rows: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def told(rows: Iterable[TestRow]) -> str:
+    """Rows in a line: `2*passed failed`; where attempts are not what one expects, `passed:2/1` of 2 one failed."""
+    words = [
+        row.result.value
+        if (row.attempts, row.failed_attempts) == _usual(row)
+        else f"{row.result.value}:{row.attempts}/{row.failed_attempts}"
+        for row in rows
+    ]
+    runs = [(word, len(list(group))) for word, group in groupby(words)]
+    return " ".join(f"{count}*{word}" if count > 1 else word for word, count in runs)
+
+
+def _usual(row: TestRow) -> tuple[int, int]:
+    if row.result in (TestResult.NOT_RUN, TestResult.COLLECTED):
+        return 0, 0
+    return 1, int(row.result in BAD_RESULTS)
 
 
 def case(name: str, source: str, status: StageStatus, exit_code: int, counts: str, **rest: object) -> Case:
@@ -60,7 +82,9 @@ def case(name: str, source: str, status: StageStatus, exit_code: int, counts: st
 IMPORTS = "import ctypes, os, signal, sys, time\nimport pytest\n"
 
 CASES = (
-    case("clean_pass", "def test_one(): pass\ndef test_two(): pass", S.PASSED, 0, "2 0 0 0 2"),
+    case(
+        "clean_pass", "def test_one(): pass\ndef test_two(): pass", S.PASSED, 0, "2 0 0 0 2", rows="2*passed"
+    ),
     case(
         "failure",
         "def test_good(): pass\ndef test_bad(): assert 1 == 2, 'one is not two'",
@@ -69,6 +93,7 @@ CASES = (
         "1 1 0 0 2",
         failures=("test_it.py::test_bad",),
         says="1 failed of 2 tests",
+        rows="passed failed",
     ),
     case(
         "error_in_setup",
@@ -84,6 +109,7 @@ CASES = (
         "1 0 0 1 2",
         failures=("test_it.py::test_it",),
         says="1 with an error in set-up or tear-down",
+        rows="error passed",
     ),
     case(
         "failure_and_error_in_teardown",
@@ -99,6 +125,7 @@ CASES = (
         1,
         "0 1 0 0 1",
         failures=("test_it.py::test_it",),
+        rows="failed",
     ),
     case(
         "error_in_teardown",
@@ -114,6 +141,7 @@ CASES = (
         1,
         "0 0 0 1 1",
         failures=("test_it.py::test_it",),
+        rows="error",
     ),
     case(
         "expected_failures",
@@ -130,6 +158,7 @@ CASES = (
         S.PASSED,
         0,
         "2 0 2 0 4",
+        rows="passed 2*xfailed xpassed",
     ),
     case(
         "unexpected_pass_strict",
@@ -142,6 +171,7 @@ CASES = (
         1,
         "0 1 0 0 1",
         failures=("test_it.py::test_xpass",),
+        rows="failed",
     ),
     case(
         "subtests",
@@ -156,6 +186,7 @@ CASES = (
         1,
         "0 1 0 0 1",
         failures=("test_it.py::TestIt::test_parts",),
+        rows="failed",
     ),
     case(
         "rerun_passes",
@@ -173,6 +204,7 @@ CASES = (
         arguments=(*RERUNS, "--reruns", "2"),
         flaky=("test_it.py::test_flaky",),
         says="1 test passed only when run again",
+        rows="passed:2/1",
     ),
     case(
         "rerun_fails_hard",
@@ -182,6 +214,7 @@ CASES = (
         "0 1 0 0 1",
         arguments=(*RERUNS, "--reruns", "2"),
         failures=("test_it.py::test_bad",),
+        rows="failed:3/3",
     ),
     case(
         "collection_error",
@@ -192,6 +225,7 @@ CASES = (
         files={"test_good.py": "def test_good(): pass"},
         failures=("test_it.py",),
         says="No module named 'nowhere_to_be_found'",
+        rows="error not_run",
     ),
     case(
         "collection_error_in_workers",
@@ -203,6 +237,7 @@ CASES = (
         arguments=WORKERS,
         failures=("test_it.py",),
         says="No module named 'nowhere_to_be_found'",
+        rows="error passed",
     ),
     case(
         "broken_conftest",
@@ -212,6 +247,7 @@ CASES = (
         "0 0 0 0 0",
         files={"conftest.py": "import nowhere_to_be_found"},
         says="No module named 'nowhere_to_be_found'",
+        rows="error",
     ),
     case(
         "broken_conftest_below",
@@ -225,6 +261,7 @@ CASES = (
         },
         failures=("below",),
         says="No module named 'nowhere_to_be_found'",
+        rows="error not_run",
     ),
     case(
         "unknown_argument",
@@ -265,6 +302,7 @@ CASES = (
         0,
         "0 0 2 0 2",
         says="no GPU here",
+        rows="2*skipped",
     ),
     case(
         "whole_file_skipped",
@@ -283,6 +321,7 @@ CASES = (
         arguments=("--collect-only",),
         mode="collect",
         says="2 tests collected",
+        rows="2*collected",
     ),
     case(
         "collect_only_where_a_run_was_asked",
@@ -292,6 +331,7 @@ CASES = (
         "0 0 0 0 2",
         arguments=("--collect-only",),
         says="2 of 2 tests never ran",
+        rows="2*not_run",
     ),
     case(
         "collect_only_nothing",
@@ -310,6 +350,7 @@ CASES = (
         "1 1 0 0 2",
         arguments=(*TIMEOUT, "--timeout=1", "--timeout-method=signal"),
         failures=("test_it.py::test_hangs",),
+        rows="passed failed",
     ),
     case(
         "timeout_by_thread",
@@ -321,6 +362,7 @@ CASES = (
         blame="test_it.py::test_hangs",
         failures=("test_it.py::test_hangs",),
         says="while test_it.py::test_hangs was running",
+        rows="passed crashed not_run",
     ),
     case(
         "terminated",
@@ -338,6 +380,7 @@ def test_later(): pass
         blame="test_it.py::test_hangs",
         failures=("test_it.py::test_hangs",),
         says="stopped by SIGTERM while test_it.py::test_hangs was running",
+        rows="passed crashed not_run",
     ),
     case(
         "terminated_and_swallowed",
@@ -355,6 +398,7 @@ def test_later(): pass
         2,
         "1 0 0 0 2",
         says="stopped by SIGTERM",
+        rows="passed not_run",
     ),
     case(
         "terminated_with_workers",
@@ -372,6 +416,7 @@ def test_hangs():
         blame="test_it.py::test_hangs",
         failures=("test_it.py::test_hangs",),
         says="stopped by SIGTERM while test_it.py::test_hangs was running",
+        rows="crashed",
     ),
     case(
         "keyboard_interrupt",
@@ -386,6 +431,7 @@ def test_later(): pass
         blame="test_it.py::test_stops",
         failures=("test_it.py::test_stops",),
         says="stopped by SIGINT",
+        rows="crashed not_run",
     ),
     case(
         "pytest_exit_with_zero",
@@ -400,6 +446,7 @@ def test_later(): pass
         "1 0 0 1 3",
         blame="test_it.py::test_exit",
         failures=("test_it.py::test_exit",),
+        rows="passed crashed not_run",
     ),
     case(
         "killed",
@@ -415,6 +462,7 @@ def test_later(): pass
         blame="test_it.py::test_killed",
         failures=("test_it.py::test_killed",),
         says="died of SIGKILL",
+        rows="passed crashed not_run",
     ),
     case(
         "segmentation_fault",
@@ -425,6 +473,7 @@ def test_later(): pass
         blame="test_it.py::test_segfault",
         failures=("test_it.py::test_segfault",),
         says="died of SIGSEGV",
+        rows="passed crashed not_run",
     ),
     case(
         "exit_zero_inside_a_test",
@@ -435,6 +484,7 @@ def test_later(): pass
         blame="test_it.py::test_exits",
         failures=("test_it.py::test_exits",),
         says="exit code 0, without pytest's finish",
+        rows="passed crashed not_run",
     ),
     case(
         "killed_after_the_finish",
@@ -443,6 +493,7 @@ def test_later(): pass
         137,
         "1 0 0 0 1",
         says="pytest finished with exit code 0, then the process died of SIGKILL",
+        rows="passed",
     ),
     case(
         "crash_while_collecting",
@@ -460,6 +511,7 @@ def test_later(): pass
         "0 0 0 0 1",
         files={"conftest.py": "def pytest_runtest_protocol(item): raise RuntimeError('a broken hook')"},
         says="a broken hook",
+        rows="not_run",
     ),
     case(
         "workers",
@@ -469,6 +521,7 @@ def test_later(): pass
         "19 1 0 0 20",
         arguments=WORKERS,
         failures=("test_it.py::test_it[7]",),
+        rows="7*passed failed 12*passed",
     ),
     case(
         "stops_at_the_first_failure",
@@ -478,6 +531,7 @@ def test_later(): pass
         "0 1 0 0 2",
         arguments=("-x",),
         failures=("test_it.py::test_bad",),
+        rows="failed not_run",
     ),
     case(
         "workers_stop_at_the_first_failure",
@@ -487,6 +541,7 @@ def test_later(): pass
         "0 1 0 0 1",
         arguments=(*WORKERS, "-x"),
         failures=("test_it.py::test_bad",),
+        rows="failed",
     ),
     case(
         "crashed_worker",
@@ -503,6 +558,7 @@ def test_crashes(): os.kill(os.getpid(), signal.SIGKILL)
         blame="test_it.py::test_crashes",
         failures=("test_it.py::test_crashes",),
         says="crashed while running 'test_it.py::test_crashes'",
+        rows="6*passed crashed",
     ),
     case(
         "crashed_worker_and_rerun",
@@ -521,6 +577,7 @@ def test_crashes_once():
         "2 0 0 0 2",
         arguments=(*WORKERS, *RERUNS, "--reruns", "1"),
         flaky=("test_it.py::test_crashes_once",),
+        rows="passed passed:2/1",
     ),
     case(
         "prints_50_megabytes",
@@ -535,6 +592,7 @@ def test_crashes_once():
         "0 1 0 0 1",
         arguments=("--show-capture=no",),
         failures=("test_it.py::test_loud",),
+        rows="failed",
     ),
     case(
         "prints_what_looks_like_evidence",
@@ -551,6 +609,7 @@ def test_crashes_once():
         arguments=("-s",),
         blame="test_it.py::test_forger",
         failures=("test_it.py::test_forger",),
+        rows="crashed",
     ),
     case(
         "closes_all_descriptors_and_changes_folder",
@@ -569,6 +628,7 @@ def test_crashes_once():
         0,
         "2 0 0 0 2",
         arguments=("-s", "-p", "no:logging", "-p", "no:faulthandler"),
+        rows="2*passed",
     ),
     case(
         "changes_its_environment",
@@ -576,6 +636,7 @@ def test_crashes_once():
         S.PASSED,
         0,
         "1 0 0 0 1",
+        rows="passed",
     ),
     case(
         "children_die_of_sigterm",
@@ -592,6 +653,7 @@ def test_crashes_once():
         S.PASSED,
         0,
         "1 0 0 0 1",
+        rows="passed",
     ),
     case(
         "strange_node_ids",
@@ -611,6 +673,7 @@ def test_crashes_once():
             "disable_test_id_escaping_and_forfeit_all_rights_to_community_support = true\n"
         },
         failures=("test_it.py::test_it[<!channel>]",),
+        rows="6*passed failed 7*passed",
     ),
     case(
         "very_long_node_ids",
@@ -622,6 +685,7 @@ def test_crashes_once():
         S.PASSED,
         0,
         "2 0 0 0 2",
+        rows="2*passed",
     ),
     case(
         "existing_sigterm_handler",
@@ -641,5 +705,6 @@ def test_it():
         blame="test_it.py::test_it",
         failures=("test_it.py::test_it",),
         says="stopped by SIGTERM",
+        rows="crashed",
     ),
 )

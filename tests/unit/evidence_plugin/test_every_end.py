@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from nightly_pipeline.model.evidence import failures_of, stage_status
-from tests.unit.evidence_plugin.cases import CASES, Case
+from nightly_pipeline.model.evidence_rows import rows_of_stage
+from tests.factories import stage as stage_outcome
+from tests.unit.evidence_plugin.cases import CASES, Case, told
 from tests.unit.evidence_plugin.running import run_case
 
 
@@ -24,5 +26,9 @@ def test_every_end_has_its_name(case: Case, tmp_path: Path):
     assert evidence.damaged == 0
     assert evidence.lost == 0
     assert [test.node_id for test in evidence.flaky] == list(case.flaky)
+    assert (
+        told(rows_of_stage(evidence, stage_outcome(status=status, message=message, mode=case.mode)))
+        == case.rows
+    )
     if case.failures:
         assert sorted(failure.test for failure in failures_of(evidence)) == sorted(case.failures)
