@@ -27,11 +27,16 @@ from nightly_pipeline.profile_files import (
     shipped_table,
 )
 from nightly_pipeline.settings_errors import Hints, explain
+from nightly_pipeline.settings_registries import (
+    RegistrySettings,
+    Secret,
+    registry_variables,
+    secrets_in_registries,
+    tags_that_could_not_move,
+)
 from nightly_pipeline.settings_sections import (
     BuildSettings,
     MockEngineSettings,
-    RegistrySettings,
-    Secret,
     SlackSettings,
     SourceSettings,
     TestSettings,
@@ -111,6 +116,17 @@ class Settings(Strict):
             raise ValueError(f"{where}: builds push to the primary registry; add {', '.join(missing)}")
         return self
 
+    @model_validator(mode="after")
+    def _tags_that_move_may_move(self) -> Self:
+        for role, registry in self.registries.items():
+            frameworks, architectures = self.table.frameworks, self.table.architectures
+            if registry.create and (
+                stuck := tags_that_could_not_move(registry.create, frameworks, architectures)
+            ):
+                where = f"registries.{role}.create.moving_tags"
+                raise ValueError(f"{where}: {', '.join(stuck)} move every night and match none of them")
+        return self
+
     @property
     def artifacts_root(self) -> Path:
         """Folder of the local artifact store."""
@@ -144,7 +160,7 @@ def load_settings(
     root = root or project_root(environment)
     own = read_profile(name)
     _refuse_what_comes_otherwise(own, name)
-    variables, origins = from_variables(_OVERRIDES, environment)
+    variables, origins = from_variables({**_OVERRIDES, **registry_variables(own)}, environment)
     table = shipped_table()
     shipped = {"table": table, "build": {"ca_bundle": _ca_bundle(environment)}}
     places = {"profile": name, "root": root, "home": state_home(root, environment)}
@@ -181,8 +197,9 @@ def _refuse_what_comes_otherwise(document: Mapping[str, Any], name: str) -> None
     """Fields that would be overwritten in silence, and secrets, which do not belong in files."""
     slack = document.get("slack")
     present = {*document, *(f"slack.{field}" for field in (slack if isinstance(slack, Mapping) else ()))}
-    for field, instead in _COMES_OTHERWISE.items():
-        if field in present:
+    secrets = secrets_in_registries(document)
+    for field, instead in {**_COMES_OTHERWISE, **secrets}.items():
+        if field in {*present, *secrets}:
             raise SettingsError(f"profile {name!r}: {field} cannot be set in a profile; {instead}")
 
 

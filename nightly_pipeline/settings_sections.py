@@ -5,38 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, FilePath, PlainSerializer, SecretStr, model_validator
+from pydantic import Field, FilePath, PlainSerializer, model_validator
 
 from nightly_pipeline.model.catalog import Strict
 from nightly_pipeline.model.masking import without_credentials
-from nightly_pipeline.model.plan import ImageKind
+from nightly_pipeline.settings_registries import Secret
 
-Secret = Annotated[SecretStr, PlainSerializer(str)]
 Address = Annotated[str, PlainSerializer(without_credentials)]
-
-
-Repository = Annotated[str, Field(pattern=r"^[a-z0-9]+([._/-]+[a-z0-9]+)*$")]
-
-
-class RegistrySettings(Strict):
-    """One registry, named in the profile by its role.
-
-    Attributes:
-        kind: `oci` is any registry by the distribution protocol; `ecr` and `acr` add their own logins.
-        host: host or host:port, without a scheme.
-        images: which kinds of image belong in it.
-        insecure: plain HTTP.
-        region, account: of ECR; None is what AWS's own configuration says.
-    """
-
-    kind: Literal["oci", "ecr", "acr"] = "oci"
-    host: str = Field(pattern=r"^[A-Za-z0-9.-]+(:[0-9]+)?$")
-    repository: Repository = "nightly"
-    cache_repository: Repository | None = None
-    images: tuple[ImageKind, ...] = ("runtime",)
-    insecure: bool = False
-    region: str | None = None
-    account: str | None = None
 
 
 class SourceSettings(Strict):

@@ -7,7 +7,7 @@ import base64
 import httpx
 
 from nightly_pipeline.errors import RegistryForbidden, RegistryUnavailable
-from nightly_pipeline.settings_sections import RegistrySettings
+from nightly_pipeline.settings_registries import RegistrySettings
 from nightly_pipeline.tools.registry_auth import CredentialProvider, Credentials
 
 ACR_USER = "00000000-0000-0000-0000-000000000000"
