@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 
 def short_run_id(run_id: str) -> str:
     """The part of a run's id that tags and messages carry: its first eight characters."""
@@ -48,6 +51,36 @@ def index_tag(framework: str) -> str:
 def index_run_tag(framework: str, run_id: str) -> str:
     """One run's multi-arch index (never moves)."""
     return f"{index_tag(framework)}-run-{short_run_id(run_id)}"
+
+
+def known_good_tag(framework: str, arch: str | None = None) -> str:
+    """What was tested and found good last: of one cell, or of every architecture (moves).
+
+    >>> known_good_tag("vllm", "arm64"), known_good_tag("vllm")
+    ('known-good-vllm-arm64', 'known-good-vllm')
+    """
+    return f"known-good-{framework}-{arch}" if arch else f"known-good-{framework}"
+
+
+def known_good_run_tag(framework: str, run_id: str) -> str:
+    """The multi-arch index that was promoted from one run: what a moved `known-good` still goes by."""
+    return f"{known_good_tag(framework)}-run-{short_run_id(run_id)}"
+
+
+def framework_of_run_tag(tag: str, frameworks: Iterable[str], architectures: Iterable[str]) -> str | None:
+    """The framework whose run a tag is of; None for a tag that moves, or that none of ours is spelled like.
+
+    >>> framework_of_run_tag("nightly-vllm-amd64-run-1f3a9c02", ["vllm"], ["amd64"])
+    'vllm'
+    >>> framework_of_run_tag("nightly-vllm-amd64", ["vllm"], ["amd64"])
+    """
+    archs = "|".join(map(re.escape, architectures))
+    for framework in frameworks:
+        name = re.escape(framework)
+        stems = f"(nightly|known-good)-{name}(-({archs}))?|main-{name}-framework-({archs})"
+        if re.fullmatch(f"({stems})-run-[0-9a-f]{{8}}", tag):
+            return framework
+    return None
 
 
 def cache_tag(framework: str, arch: str, kind: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -82,6 +82,18 @@ class Registry(Protocol):
 
     def delete(self, digest: str) -> None:
         """Delete a manifest; deleting what is absent is no error."""
+        ...
+
+    def list_tags(self) -> list[str]:
+        """Every tag, sorted; a repository that does not exist has none."""
+        ...
+
+    def delete_many(self, digests: Sequence[str]) -> Mapping[str, str]:
+        """Delete at most 100 manifests with all their tags, in this order.
+
+        Returns:
+            Why, for those that are still there.
+        """
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +25,7 @@ from nightly_pipeline.tools.registry_manifests import (
     parse_reference,
     read_manifest,
 )
+from nightly_pipeline.tools.registry_tags import DeleteMany, delete_each, list_tags
 
 __all__ = ["BlobSource", "ClientSettings", "Credentials", "OciRegistry", "Reference", "parse_reference"]
 
@@ -44,6 +45,7 @@ class OciRegistry:
         insecure: plain HTTP instead of HTTPS.
         credentials: gives the login, asked anew when it has expired; None is anonymous.
         settings: timeouts and repetitions.
+        delete_many: how manifests are deleted where the distribution protocol cannot.
     """
 
     def __init__(  # noqa: PLR0913 - the fields of a registry in the profile
@@ -55,7 +57,9 @@ class OciRegistry:
         insecure: bool = False,
         credentials: CredentialProvider | None = None,
         settings: ClientSettings | None = None,
+        delete_many: DeleteMany | None = None,
     ) -> None:
+        self._delete_many = delete_many
         self._client = RegistryClient(
             Endpoint(role, host, repository, insecure),
             credentials=credentials,
@@ -213,6 +217,14 @@ class OciRegistry:
             )
         if response.status_code == _NOT_FOUND:
             self._require_registry(response, digest)
+
+    def delete_many(self, digests: Sequence[str]) -> Mapping[str, str]:
+        """Delete at most 100 manifests, in this order; return why, for those that are still there."""
+        return self._delete_many(digests) if self._delete_many else delete_each(self.delete, digests)
+
+    def list_tags(self) -> list[str]:
+        """Every tag, sorted; a repository that does not exist has none."""
+        return list_tags(self._client)
 
     def _short(self, tag_or_digest: str) -> str:
         return self.reference(tag_or_digest).removeprefix(f"{self.host}/")

@@ -63,6 +63,7 @@ class FakeRegistry:
     digest_header: bool = True
     expires_in: float | None = 300
     token_uses: int | None = None
+    page_tags: int = 1000
     discard_uploads: bool = False  # only their digests are kept
     repositories: dict[str, Repository] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
@@ -271,7 +272,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.reply(200) if registry.knows(self.headers.get("Authorization")) else self.challenge("", "")
             return
         match = re.fullmatch(
-            r"/v2/(?P<name>.+)/(?P<kind>manifests|blobs|uploads)/(?P<last>[^/]*)", self.url.path
+            r"/v2/(?P<name>.+)/(?P<kind>manifests|blobs|uploads|tags)/(?P<last>[^/]*)", self.url.path
         )
         if match is None:
             self.reply(404, b"page not found")
@@ -325,6 +326,14 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             repository.tags = {tag: digest for tag, digest in repository.tags.items() if digest != reference}
             self.reply(202)
+
+    def tags_get(self, repository: Repository, _: str) -> None:
+        """A page of at most `page_tags`, and where the next one is."""
+        (last,) = self.query.get("last", [""])
+        rest = sorted(tag for tag in repository.tags if tag > last)
+        page = rest[: self.server.registry.page_tags]
+        more = {"Link": f'<{self.url.path}?last={page[-1]}&n=1000>; rel="next"'} if page != rest else {}
+        self.reply(200, json.dumps({"name": "any", "tags": page or None}).encode(), more)
 
     def blobs_get(self, repository: Repository, digest: str) -> None:
         if digest not in repository.blobs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from nightly_pipeline.model.oci import (
     platform_children,
 )
 from nightly_pipeline.steps.ports import Registry
+from nightly_pipeline.tools.registry_tags import delete_each
 
 LAYER = b"a layer"
 
@@ -111,6 +112,25 @@ class MemoryRegistry:
     def delete(self, digest: str) -> None:
         self._called("delete", digest)
         self.manifests.pop(digest, None)
+        self.tags = {tag: named for tag, named in self.tags.items() if named != digest}
+
+    def list_tags(self) -> list[str]:
+        self._called("list_tags", "")
+        return sorted(self.tags)
+
+    def delete_many(self, digests: Sequence[str]) -> dict[str, str]:
+        return delete_each(self._delete_unreferenced, digests)
+
+    def _delete_unreferenced(self, digest: str) -> None:
+        """As ECR does it: what an index refers to cannot go before it."""
+        parents = [
+            name
+            for name, (content, _) in self.manifests.items()
+            if any(child["digest"] == digest for child in json.loads(content).get("manifests", ()))
+        ]
+        if parents:
+            raise RegistryError(f"ImageReferencedByManifestList: {', '.join(parents)}")
+        self.delete(digest)
 
     # for tests
 
