@@ -103,13 +103,15 @@ class TestFailure(Record):
     """One test that failed, errored, hung or took the process with it.
 
     `test` is the pytest node id. `verdict`, `since` and `incident` stay null until history has been asked.
-    All text comes from inside a container: show it escaped.
+    `output` is the traceback and what was captured, cut; None where none is known. All text comes from inside a
+    container: show it escaped.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
 
     test: str
     message: str
+    output: str | None = None
     verdict: str | None = None
     since: str | None = None
     incident: str | None = None

@@ -13,7 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from nightly_pipeline.model.judgement import Judgement
+from nightly_pipeline.model.history import TestIdentity
+from nightly_pipeline.model.judgement import Judgement, TestVerdict
 from nightly_pipeline.model.outcomes import (
     GOOD_IMAGE,
     GOOD_PUBLICATION,
@@ -25,6 +26,7 @@ from nightly_pipeline.model.outcomes import (
     Record,
     StageOutcome,
     StageStatus,
+    TestFailure,
 )
 from nightly_pipeline.model.plan import (
     Key,
@@ -146,6 +148,37 @@ def build_report(date: str, plan: Plan, known: Known) -> Report:
         started_at=_first(run.started_at for run in known.runs),
         ended_at=_last(run.ended_at for run in known.runs),
     )
+
+
+def with_judgement(report: Report, judgement: Judgement) -> Report:
+    """The report with what its past says: each failure gets its verdict, since and incident. No status changes."""
+    known = {one.test: one for one in judgement.verdicts}
+    return report.model_copy(
+        update={
+            "judgement": judgement,
+            "incidents": tuple(one.model_dump(mode="json") for one in judgement.incidents),
+            "stages": tuple(_judged(stage, known) for stage in report.stages),
+        }
+    )
+
+
+def _judged(stage: StageOutcome, known: Mapping[TestIdentity, TestVerdict]) -> StageOutcome:
+    if not stage.failures:
+        return stage
+    failures = tuple(_told(failure, known.get(identity_of(stage, failure))) for failure in stage.failures)
+    return stage.model_copy(update={"failures": failures})
+
+
+def _told(failure: TestFailure, verdict: TestVerdict | None) -> TestFailure:
+    if verdict is None:
+        return failure
+    fields = {"verdict": verdict.verdict.value, "since": verdict.since, "incident": verdict.incident}
+    return failure.model_copy(update=fields)
+
+
+def identity_of(stage: StageOutcome, failure: TestFailure) -> TestIdentity:
+    """Which test a failure of a stage is, over all nights."""
+    return TestIdentity(framework=stage.framework, arch=stage.arch, stage=stage.stage, node_id=failure.test)
 
 
 def _engine(plan: Plan, outcomes: Iterable[ImageOutcome | StageOutcome]) -> Literal["mock", "real"]:

@@ -99,7 +99,10 @@ def test_a_failure_is_one_line_and_keeps_its_detail():
     [test] = evidence.tests
     attempt = test.deciding
 
-    assert failures_of(evidence) == (TestFailure(test=node("test_one"), message="assert 1 == 2"),)
+    output = "def test...\nE assert 1 == 2\n--- captured stdout\nout\n--- captured stderr\nerr"
+    assert failures_of(evidence) == (
+        TestFailure(test=node("test_one"), message="assert 1 == 2", output=output),
+    )
     assert attempt is not None
     assert (attempt.phase, attempt.exception, attempt.detail, attempt.stdout, attempt.stderr) == (
         "call",
