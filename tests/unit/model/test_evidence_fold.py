@@ -257,7 +257,9 @@ def test_workers_that_fail_alike_make_one_collection_error():
     evidence = fold_events([error, error])
 
     assert failures_of(evidence) == (
-        TestFailure(test="tests/test_x.py", message="could not be collected: No module named 'x'"),
+        TestFailure(
+            test="tests/test_x.py", message="could not be collected: No module named 'x'", output="..."
+        ),
     )
 
 
