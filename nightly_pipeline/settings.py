@@ -27,6 +27,7 @@ from nightly_pipeline.profile_files import (
     shipped_table,
 )
 from nightly_pipeline.settings_errors import Hints, explain
+from nightly_pipeline.settings_known_good import PromotionSettings, RetentionSettings
 from nightly_pipeline.settings_registries import (
     RegistrySettings,
     Secret,
@@ -107,6 +108,8 @@ class Settings(Strict):
     environment: dict[str, Secret] = Field(default_factory=dict)
 
     @model_validator(mode="after")
+    promotion: PromotionSettings = PromotionSettings()
+    retention: RetentionSettings = RetentionSettings()
     def _primary_takes_every_image(self) -> Self:
         if self.primary not in self.registries:
             raise ValueError(f"primary: {unknown('registry', self.primary, self.registries)}")
@@ -131,6 +134,13 @@ class Settings(Strict):
     def artifacts_root(self) -> Path:
         """Folder of the local artifact store."""
         return self.home / "artifacts"
+    @model_validator(mode="after")
+    def _required_stages_are_of_the_table(self) -> Self:
+        for stage in self.promotion.required_stages or ():
+            if stage not in self.table.stages:
+                raise ValueError(f"promotion.required_stages: {unknown('stage', stage, self.table.stages)}")
+        return self
+
 
     @property
     def sources_root(self) -> Path:

@@ -14,7 +14,7 @@ from pydantic import Field, PlainSerializer, SecretStr, model_validator
 
 from nightly_pipeline.model.catalog import Strict
 from nightly_pipeline.model.plan import ImageKind
-from nightly_pipeline.model.tags import framework_tag, index_tag, nightly_tag
+from nightly_pipeline.model.tags import framework_tag, index_tag, known_good_tag, nightly_tag
 
 Secret = Annotated[SecretStr, PlainSerializer(str)]
 Repository = Annotated[str, Field(pattern=r"^[a-z0-9]+([._/-]+[a-z0-9]+)*$")]
@@ -183,7 +183,12 @@ def tags_that_could_not_move(
         for framework in frameworks
         for tag in (
             index_tag(framework),
-            *(of(framework, arch) for arch in architectures for of in (nightly_tag, framework_tag)),
+            known_good_tag(framework),
+            *(
+                of(framework, arch)
+                for arch in architectures
+                for of in (nightly_tag, framework_tag, known_good_tag)
+            ),
         )
     ]
     return [tag for tag in moving if not creation.may_move(tag)]
