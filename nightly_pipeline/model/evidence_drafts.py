@@ -140,7 +140,7 @@ class TestDraft:
     def phase(self, event: Event, budget: Budget) -> bool:
         """A phase of a run ended. False when there are more runs than are kept."""
         self._place(event)
-        when, outcome = event.text("when", 20) or "", event.text("outcome", 50) or "unknown"
+        when, outcome = event.word("when"), event.word("outcome")
         attempt = self._attempt(event, budget)
         if attempt is None or when not in PHASES:
             return attempt is not None
@@ -172,9 +172,12 @@ class TestDraft:
         return attempt
 
     def _place(self, event: Event) -> None:
-        self.markers = self.markers or event.names("markers")
-        self.file = self.file or event.text("file", 2200)
-        self.line = self.line or event.count("line")
+        if not self.markers:
+            self.markers = event.names("markers")
+        if self.file is None:
+            self.file = event.text("file", 2200)
+        if self.line is None:
+            self.line = event.count("line")
 
     def record(self) -> TestRecord:
         """The test as a value."""

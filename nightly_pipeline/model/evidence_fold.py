@@ -86,8 +86,9 @@ class _Fold:
 
     def test(self, event: Event) -> TestDraft | None:
         node_id = event.node_id()
-        if node_id in self.tests:
-            return self.tests[node_id]
+        known = self.tests.get(node_id)
+        if known is not None:
+            return known
         if not node_id:
             self.damaged += 1
             return None

@@ -127,6 +127,10 @@ class ArtifactStore(Protocol):
         """The content, or None when it is absent."""
         ...
 
+    def read_file(self, key: str, path: Path) -> bool:
+        """Like `read`, into a file, without holding it in memory. Whether it was there."""
+        ...
+
     def keys(self, prefix: str) -> list[str]:
         """All keys below a prefix (a folder, without a trailing slash), sorted."""
         ...
@@ -187,4 +191,15 @@ class History(Protocol):
         self, identities: Sequence[TestIdentity], *, since: str | None = None, until: str | None = None
     ) -> list[TestRow]:
         """Every row of these tests."""
+        ...
+
+    def recent_bad(self, until: str, nights: int, *, since: str | None = None) -> list[TestRow]:
+        """Every row from `since` to `until` of the tests that were bad in one of the last `nights` nights."""
+        ...
+
+    def problems(self) -> Sequence[object]:
+        """What is left out because it is damaged or of another version, each with its reason as text.
+
+        Where this is not empty the past is not known whole, and whoever tells of it says so.
+        """
         ...

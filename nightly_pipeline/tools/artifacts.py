@@ -126,6 +126,18 @@ class LocalArtifactStore:
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return None
 
+    def read_file(self, key: str, path: Path) -> bool:
+        """Like `read`, into a file, without holding it in memory. Whether it was there."""
+        source = self._path(key)
+        with _explained(path):
+            try:
+                shutil.copyfile(source, path)
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                if path.parent.is_dir():
+                    return False
+                raise
+        return True
+
     def keys(self, prefix: str) -> list[str]:
         """All keys below a folder, sorted; everything for an empty prefix; the key itself where it is one."""
         top = self._path(prefix) if prefix else self._root

@@ -40,6 +40,12 @@ class MemoryStore:
     def read(self, key: str) -> bytes | None:
         return self.kept.get(checked_key(key))
 
+    def read_file(self, key: str, path: Path) -> bool:
+        content = self.read(key)
+        if content is not None:
+            path.write_bytes(content)
+        return content is not None
+
     def keys(self, prefix: str) -> list[str]:
         return sorted(key for key in self.kept if _is_below(key, prefix))
 

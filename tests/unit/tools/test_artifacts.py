@@ -49,6 +49,28 @@ def test_a_file_is_copied(store, tmp_path):
     assert store.read(KEY) == source.read_bytes()
 
 
+def test_an_artifact_is_copied_into_a_file(store, tmp_path):
+    store.write("2026-11-20/run/log", b"whole")
+
+    assert store.read_file("2026-11-20/run/log", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"whole"
+
+
+def test_a_copy_of_what_is_absent_is_no_file_and_no_error(store, tmp_path):
+    store.write("2026-11-20/run/log", b"whole")
+
+    for key in ("2026-11-20/run", "2026-11-20/run/log/below", "2026-11-20/other"):
+        assert not store.read_file(key, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_copy_into_a_folder_that_is_not_there_is_the_environments_fault(store, tmp_path):
+    store.write("2026-11-20/run/log", b"whole")
+
+    with pytest.raises(EnvironmentNotReady):
+        store.read_file("2026-11-20/run/log", tmp_path / "nowhere" / "copy")
+
+
 def test_a_file_that_is_not_there_is_a_record_error(store, tmp_path):
     with pytest.raises(RecordError, match="cannot be kept"):
         store.write_file(KEY, tmp_path / "absent")
