@@ -16,9 +16,9 @@ from nightly_pipeline.model.plan import Key
 from nightly_pipeline.model.requests import Revision
 from nightly_pipeline.planning import make_plan
 from nightly_pipeline.settings import Settings, load_settings
-from nightly_pipeline.steps.bases import bases_of, pin_bases
+from nightly_pipeline.steps.bases import bases_of, bases_of_run
 from nightly_pipeline.steps.build import BuildTools
-from nightly_pipeline.steps.ports import Notifier
+from nightly_pipeline.steps.ports import History, Notifier
 from nightly_pipeline.steps.publish import PublishTools
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.source import NightRun, revision_of
@@ -30,7 +30,7 @@ from nightly_pipeline.tools.containers import DockerContainerRunner
 from nightly_pipeline.tools.git import GitRepository
 from nightly_pipeline.tools.junit import write_junit
 from nightly_pipeline.tools.leftovers import WORK_FOLDER
-from nightly_pipeline.tools.logins import RegistryLogins, digest_behind, open_registries
+from nightly_pipeline.tools.logins import RegistryLogins, builder_of, digest_behind, open_registries
 from nightly_pipeline.tools.ownership import installation_id
 from nightly_pipeline.tools.slack import NullNotifier, SlackNotifier, WebhookNotifier
 
@@ -38,6 +38,15 @@ from nightly_pipeline.tools.slack import NullNotifier, SlackNotifier, WebhookNot
 def open_records(settings: Settings) -> NightRecords:
     """The records of every night."""
     return NightRecords(LocalArtifactStore(settings.artifacts_root))
+
+
+def open_history(settings: Settings) -> History:
+    """What is remembered of every night."""
+    from nightly_pipeline.tools.history import (
+        ParquetHistory,
+    )  # DuckDB and Arrow: slow to import, seldom needed
+
+    return ParquetHistory(settings.history_root)
 
 
 def open_source(settings: Settings) -> GitRepository:
@@ -92,14 +101,8 @@ class Workplace(dg.ConfigurableResource[None]):
 
     def bases(self, run: NightRun) -> dict[str, str]:
         """What the base images of a run are pinned to; looked up and put on record the first time."""
-        records = self.records()
-        known = records.bases(run.partition, run.run_id)
-        if known is None:
-            images = make_plan(self.settings()).images
-            known = pin_bases(bases_of(images), digest_behind, print_line)
-            records.write_bases(run.partition, run.run_id, known)
-            known = records.bases(run.partition, run.run_id) or known  # another step may have been faster
-        return known
+        references = _pinned_references(self.settings())
+        return bases_of_run(run, references, look_up=digest_behind, records=self.records(), log=print_line)
 
     def export(self, revision: Revision) -> Path:
         """The files of a revision, shared by every build of it."""
@@ -123,7 +126,7 @@ class Workplace(dg.ConfigurableResource[None]):
         """What a build works with."""
         settings = self.settings()
         return BuildTools(
-            builder=BuildxBuilder(_build_options(settings)),
+            builder=builder_of(settings, BuildxBuilder(_build_options(settings))),
             registry=open_registries(settings)[settings.primary],
             containers=_containers(settings),
             records=self.records(),
@@ -132,6 +135,7 @@ class Workplace(dg.ConfigurableResource[None]):
             secrets=_build_secrets(settings),
             workspace=workspace,
             buildx_builder=settings.build.builder,
+            sbom_generator=settings.build.sbom_generator,
         )
 
     def publish_tools(self) -> PublishTools:
@@ -157,12 +161,20 @@ class Workplace(dg.ConfigurableResource[None]):
         )
 
 
+def _pinned_references(settings: Settings) -> list[str]:
+    """The base images of the whole table, and the image that lists packages unless the profile pins it itself."""
+    generator = settings.build.sbom_generator
+    wanted = [generator] if generator and "@" not in generator else []
+    return [*bases_of(make_plan(settings).images), *wanted]
+
+
 def _build_options(settings: Settings) -> BuildOptions:
     build = settings.build
     return BuildOptions(
         compression=build.compression,
         compression_level=build.compression_level,
         provenance=None if build.provenance == "none" else f"mode={build.provenance}",
+        builder_id=settings.dagster_url,
     )
 
 

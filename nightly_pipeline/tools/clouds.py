@@ -1,73 +1,57 @@
-"""Logins of the cloud registries. Fetched right before each use: a build can outlive a token."""
+"""Which cloud a registry of the profile is in, and so how to log in to it. Fetched right before each use."""
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Callable, Mapping, Sequence
 
-import httpx
-
-from nightly_pipeline.errors import RegistryForbidden, RegistryUnavailable
+from nightly_pipeline.errors import RegistryForbidden
 from nightly_pipeline.settings_registries import RegistrySettings
+from nightly_pipeline.tools.acr import ACR_USER, acr_login, delete_from_acr
+from nightly_pipeline.tools.ecr import EcrRepositories, ecr_client, ecr_login
 from nightly_pipeline.tools.registry_auth import CredentialProvider, Credentials
+from nightly_pipeline.tools.registry_tags import DeleteMany, delete_from_ecr
 
-ACR_USER = "00000000-0000-0000-0000-000000000000"
-_ACR_SCOPE = "https://management.azure.com/.default"
-_TIMEOUT_S = 30.0
+__all__ = ["ACR_USER", "credentials_for", "deletes_in", "repositories_of"]
 
 
 def credentials_for(registry: RegistrySettings) -> CredentialProvider | None:
     """How to log in to a registry of the profile; None is anonymous."""
+    if registry.username is not None:
+        return lambda: _by_password(registry)
     if registry.kind == "ecr":
-        return lambda: ecr_credentials(registry)
+        return lambda: ecr_login(registry)
     if registry.kind == "acr":
-        return lambda: acr_credentials(registry)
+        return lambda: acr_login(registry)
     return None
 
 
-def ecr_credentials(registry: RegistrySettings) -> Credentials:
-    """A token of GetAuthorizationToken, good for 12 hours.
-
-    Raises:
-        RegistryForbidden: AWS knows us and refuses, or no AWS credentials are configured.
-        RegistryUnavailable: AWS could not be asked.
-    """
-    import boto3  # slow to import, and needed where ECR is
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    arguments = {"registryIds": [registry.account]} if registry.account else {}
-    try:
-        answer = boto3.client("ecr", region_name=registry.region).get_authorization_token(**arguments)
-    except ClientError as error:
-        raise RegistryForbidden(f"{registry.host}: AWS refused a login: {error}") from error
-    except BotoCoreError as error:
-        raise RegistryUnavailable(f"{registry.host}: AWS could not be asked for a login: {error}") from error
-    token = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
-    username, _, password = token.partition(":")
-    return Credentials(username, password)
+def repositories_of(registry: RegistrySettings) -> Callable[[], None]:
+    """What makes sure of a registry's repositories before something is written. Only ECR wants them made."""
+    return EcrRepositories(registry).require if registry.kind == "ecr" else _nothing
 
 
-def acr_credentials(registry: RegistrySettings) -> Credentials:
-    """An Entra ID token exchanged for a refresh token of the registry, good for about three hours.
+def deletes_in(registry: RegistrySettings) -> DeleteMany | None:
+    """How manifests are deleted by the cloud's own means; None where the distribution protocol can."""
+    if registry.kind == "ecr":
 
-    Raises:
-        RegistryForbidden: no Azure credentials are configured, or the registry refuses them.
-        RegistryUnavailable: Azure or the registry could not be asked.
-    """
-    from azure.core.exceptions import AzureError, ClientAuthenticationError
-    from azure.identity import DefaultAzureCredential
+        def from_ecr(digests: Sequence[str]) -> Mapping[str, str]:
+            client, account = ecr_client(registry), registry.ecr_account
+            return delete_from_ecr(client, registry.repository, digests, account=account)
 
-    try:
-        access = DefaultAzureCredential().get_token(_ACR_SCOPE).token
-        answer = httpx.post(
-            f"https://{registry.host}/oauth2/exchange",
-            data={"grant_type": "access_token", "service": registry.host, "access_token": access},
-            timeout=_TIMEOUT_S,
+        return from_ecr
+    if registry.kind == "acr" and registry.login != "token":
+        return lambda digests: delete_from_acr(registry, digests)
+    return None
+
+
+def _nothing() -> None:
+    """Nothing has to be there first."""
+
+
+def _by_password(registry: RegistrySettings) -> Credentials:
+    if registry.password is None:
+        raise RegistryForbidden(
+            f"{registry.host}: there is no password for {registry.username}",
+            next_step="Set NIGHTLY_REGISTRY_{ROLE}_PASSWORD, with the registry's role in the profile.",
         )
-        answer.raise_for_status()
-    except (ClientAuthenticationError, httpx.HTTPStatusError) as error:
-        raise RegistryForbidden(f"{registry.host}: Azure refused a login: {type(error).__name__}") from None
-    except (AzureError, httpx.HTTPError) as error:
-        raise RegistryUnavailable(
-            f"{registry.host}: could not be asked for a login: {type(error).__name__}"
-        ) from None
-    return Credentials(ACR_USER, answer.json()["refresh_token"])
+    return Credentials(registry.username or "", registry.password.get_secret_value())

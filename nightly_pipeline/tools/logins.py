@@ -6,26 +6,45 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import stamina
+
+from nightly_pipeline.errors import RegistryUnavailable
 from nightly_pipeline.settings import Settings
-from nightly_pipeline.tools.clouds import credentials_for
+from nightly_pipeline.settings_registries import RegistrySettings
+from nightly_pipeline.tools.buildx import BuildxBuilder
+from nightly_pipeline.tools.buildx_lasting import LastingBuilder
+from nightly_pipeline.tools.clouds import credentials_for, deletes_in, repositories_of
 from nightly_pipeline.tools.registry import OciRegistry
-from nightly_pipeline.tools.registry_auth import CredentialProvider
-from nightly_pipeline.tools.registry_login import docker_config
+from nightly_pipeline.tools.registry_auth import CredentialProvider, Credentials
+from nightly_pipeline.tools.registry_login import docker_config, write_logins
 from nightly_pipeline.tools.registry_manifests import parse_reference
+
+_USERS_OWN = Path.home() / ".docker"
+
+_ATTEMPTS, _WAIT_S, _WAIT_MAX_S = 4, 1.0, 30.0
 
 
 def open_registries(settings: Settings) -> dict[str, OciRegistry]:
     """Every registry of the profile by its role. Nothing is asked yet."""
-    return {
-        role: OciRegistry(
-            role,
-            registry.host,
-            registry.repository,
-            insecure=registry.insecure,
-            credentials=credentials_for(registry),
-        )
-        for role, registry in settings.registries.items()
-    }
+    return {role: _open(role, registry) for role, registry in settings.registries.items()}
+
+
+def _open(role: str, registry: RegistrySettings) -> OciRegistry:
+    return OciRegistry(
+        role,
+        registry.host,
+        registry.repository,
+        insecure=registry.insecure,
+        credentials=credentials_for(registry),
+        delete_many=deletes_in(registry),
+        before_writing=repositories_of(registry),
+    )
+
+
+def builder_of(settings: Settings, builder: BuildxBuilder) -> LastingBuilder:
+    """The builder, with what the profile's registries need of it: repositories first, logins that last."""
+    primary = settings.registries[settings.primary]
+    return LastingBuilder(builder, renew=RegistryLogins.of(settings).renew, prepare=repositories_of(primary))
 
 
 def digest_behind(reference: str) -> str | None:
@@ -59,8 +78,28 @@ class RegistryLogins:
 
     @contextmanager
     def docker_config(self) -> Iterator[Path | None]:
-        """The folder, readable by this user alone; None when no registry needs a login."""
-        found = ((host, provider()) for host, provider in self._providers.items())
-        logins = {host: login for host, login in found if login is not None}
-        with docker_config(logins, user_folder=Path.home() / ".docker") as folder:
+        """The folder, readable by this user alone; None when no registry needs a login.
+
+        Raises:
+            RegistryForbidden: a login is refused, or not configured.
+            RegistryUnavailable: whoever gives it could not be asked, several times.
+        """
+        with docker_config(self._logins(), user_folder=_USERS_OWN) as folder:
             yield folder
+
+    def renew(self, folder: Path) -> None:
+        """Put logins that are fresh now into a folder that `docker_config` gave. Raises like it."""
+        write_logins(folder, self._logins(), user_folder=_USERS_OWN)
+
+    def _logins(self) -> dict[str, Credentials]:
+        found = ((host, _patiently(provider)) for host, provider in self._providers.items())
+        return {host: login for host, login in found if login is not None}
+
+
+def _patiently(provider: CredentialProvider) -> Credentials | None:
+    for attempt in stamina.retry_context(
+        on=RegistryUnavailable, attempts=_ATTEMPTS, wait_initial=_WAIT_S, wait_max=_WAIT_MAX_S, timeout=None
+    ):
+        with attempt:
+            return provider()
+    raise AssertionError  # pragma: no cover - the loop returns or raises

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -46,6 +46,7 @@ class OciRegistry:
         credentials: gives the login, asked anew when it has expired; None is anonymous.
         settings: timeouts and repetitions.
         delete_many: how manifests are deleted where the distribution protocol cannot.
+        before_writing: called before anything is written: what makes the repository where it must exist.
     """
 
     def __init__(  # noqa: PLR0913 - the fields of a registry in the profile
@@ -58,8 +59,10 @@ class OciRegistry:
         credentials: CredentialProvider | None = None,
         settings: ClientSettings | None = None,
         delete_many: DeleteMany | None = None,
+        before_writing: Callable[[], None] | None = None,
     ) -> None:
         self._delete_many = delete_many
+        self._before_writing = before_writing or _nothing
         self._client = RegistryClient(
             Endpoint(role, host, repository, insecure),
             credentials=credentials,
@@ -180,6 +183,7 @@ class OciRegistry:
         A copy that was cut short is completed by calling this again. Its manifests come last, so what can be
         asked for is whole.
         """
+        self._before_writing()
         manifests = list(manifests_below(source, digest))
         blobs = [blob for manifest in manifests for blob in manifest.blobs]
         uploaded = send_blobs(self._client, source, blobs, self._mountable(source))
@@ -248,6 +252,7 @@ class OciRegistry:
         return read_manifest(*found)
 
     def _put(self, tag_or_digest: str, content: bytes, media_type: str) -> None:
+        self._before_writing()
         digest = digest_of_bytes(content)
         what = f"{self._short(tag_or_digest)} could not be written"
         answers = {_OK, _CREATED, _ACCEPTED}
@@ -282,3 +287,7 @@ class OciRegistry:
 
 def _says_registry(response: httpx.Response) -> bool:
     return "registry/" in response.headers.get("Docker-Distribution-Api-Version", "")
+
+
+def _nothing() -> None:
+    """Nothing has to be done before writing."""

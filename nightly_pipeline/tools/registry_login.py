@@ -38,12 +38,18 @@ def docker_config(logins: Mapping[str, Credentials], *, user_folder: Path | None
         return
     with tempfile.TemporaryDirectory(prefix="nightly-docker-") as name:  # made with mode 0700
         folder = Path(name)
-        config = _with_logins(_read(user_folder), logins)
-        file = folder / "config.json"
-        file.touch(mode=0o600)
-        file.write_text(json.dumps(config))
+        write_logins(folder, logins, user_folder=user_folder)
         _link_shared(folder, user_folder)
         yield folder
+
+
+def write_logins(folder: Path, logins: Mapping[str, Credentials], *, user_folder: Path | None) -> None:
+    """Write these logins into a folder of ours, whole or not at all: docker may be reading it."""
+    config = _with_logins(_read(user_folder), logins)
+    new = folder / "config.json.new"
+    new.touch(mode=0o600)
+    new.write_text(json.dumps(config))
+    new.replace(folder / "config.json")
 
 
 def _read(user_folder: Path | None) -> dict[str, Any]:
