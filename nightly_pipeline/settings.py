@@ -37,7 +37,9 @@ from nightly_pipeline.settings_registries import (
 )
 from nightly_pipeline.settings_sections import (
     BuildSettings,
+    FreshnessSettings,
     MockEngineSettings,
+    SigningSettings,
     SlackSettings,
     SourceSettings,
     TestSettings,
@@ -57,6 +59,7 @@ _OVERRIDES = {
     "NIGHTLY_SLACK_BASE_URL": ("slack", "base_url"),
     "SLACK_BOT_TOKEN": ("slack", "token"),
     "SLACK_WEBHOOK_URL": ("slack", "webhook"),
+    "COSIGN_PASSWORD": ("signing", "password"),
 }
 """Environment variable -> the field of the profile it takes the place of. Secrets come this way only."""
 
@@ -67,6 +70,7 @@ _COMES_OTHERWISE = {
     "environment": "stages name what they pass on in `pass_environment`; set the variables themselves",
     "slack.token": "secrets come from the environment: set SLACK_BOT_TOKEN",
     "slack.webhook": "secrets come from the environment: set SLACK_WEBHOOK_URL",
+    "signing.password": "secrets come from the environment: set COSIGN_PASSWORD",
 }
 
 _CA_BUNDLES = (
@@ -105,11 +109,13 @@ class Settings(Strict):
     build: BuildSettings = BuildSettings()
     tests: TestSettings = TestSettings()
     slack: SlackSettings = SlackSettings()
+    freshness: FreshnessSettings = FreshnessSettings()
+    signing: SigningSettings = SigningSettings()
+    promotion: PromotionSettings = PromotionSettings()
+    retention: RetentionSettings = RetentionSettings()
     environment: dict[str, Secret] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    promotion: PromotionSettings = PromotionSettings()
-    retention: RetentionSettings = RetentionSettings()
     def _primary_takes_every_image(self) -> Self:
         if self.primary not in self.registries:
             raise ValueError(f"primary: {unknown('registry', self.primary, self.registries)}")
@@ -130,10 +136,6 @@ class Settings(Strict):
                 raise ValueError(f"{where}: {', '.join(stuck)} move every night and match none of them")
         return self
 
-    @property
-    def artifacts_root(self) -> Path:
-        """Folder of the local artifact store."""
-        return self.home / "artifacts"
     @model_validator(mode="after")
     def _required_stages_are_of_the_table(self) -> Self:
         for stage in self.promotion.required_stages or ():
@@ -141,6 +143,15 @@ class Settings(Strict):
                 raise ValueError(f"promotion.required_stages: {unknown('stage', stage, self.table.stages)}")
         return self
 
+    @property
+    def artifacts_root(self) -> Path:
+        """Folder of the local artifact store."""
+        return self.home / "artifacts"
+
+    @property
+    def history_root(self) -> Path:
+        """Folder of what is remembered of every night, for good."""
+        return self.home / "history"
 
     @property
     def sources_root(self) -> Path:
@@ -205,8 +216,10 @@ def bind_process_to(settings: Settings) -> None:
 
 def _refuse_what_comes_otherwise(document: Mapping[str, Any], name: str) -> None:
     """Fields that would be overwritten in silence, and secrets, which do not belong in files."""
-    slack = document.get("slack")
-    present = {*document, *(f"slack.{field}" for field in (slack if isinstance(slack, Mapping) else ()))}
+    sections = {
+        name: document[name] for name in ("slack", "signing") if isinstance(document.get(name), Mapping)
+    }
+    present = {*document, *(f"{name}.{field}" for name, section in sections.items() for field in section)}
     secrets = secrets_in_registries(document)
     for field, instead in {**_COMES_OTHERWISE, **secrets}.items():
         if field in {*present, *secrets}:

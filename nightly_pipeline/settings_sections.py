@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, FilePath, PlainSerializer, model_validator
+from pydantic import Field, FilePath, PlainSerializer, field_validator, model_validator
 
 from nightly_pipeline.model.catalog import Strict
 from nightly_pipeline.model.masking import without_credentials
+from nightly_pipeline.model.spelling import nearest, unknown
 from nightly_pipeline.settings_registries import Secret
 
 Address = Annotated[str, PlainSerializer(without_credentials)]
+
+KEY_SERVICES = ("awskms", "azurekms", "gcpkms", "hashivault", "k8s")
+
+_TAGGED_IMAGE = re.compile(r"[\w.:/-]+(:\w[\w.-]*|@sha256:[0-9a-f]{64})", re.ASCII)
 
 
 class SourceSettings(Strict):
@@ -40,6 +46,8 @@ class BuildSettings(Strict):
 
     Attributes:
         provenance: BuildKit's provenance attestation.
+        sbom: the image with which BuildKit lists the packages of each runtime image (an SBOM, attached to it), with
+            a tag or a digest; `none` attaches no list.
         ca_bundle: certificates that package downloads inside builds trust; a BuildKit secret, never in the
             image. Not given is the system's own; null is none.
         index_file: lines NAME=VALUE that say where packages come from (`UV_INDEX=...`, credentials included); a
@@ -48,12 +56,57 @@ class BuildSettings(Strict):
     """
 
     provenance: Literal["max", "min", "none"] = "max"
+    sbom: str = "none"
     compression: Literal["gzip", "zstd"] = "zstd"
     compression_level: int = Field(default=1, ge=0, le=22)
     cache: bool = True
     builder: str | None = None
     ca_bundle: FilePath | None = None
     index_file: FilePath | None = None
+
+    @field_validator("sbom")
+    @classmethod
+    def _an_image_or_none(cls, value: str) -> str:
+        if value != "none" and not _TAGGED_IMAGE.fullmatch(value):
+            perhaps = "; perhaps you meant 'none'" if nearest(value, ["none"]) else ""
+            raise ValueError(
+                f"must be an image with a tag or a digest (host/repository:tag), or none{perhaps}"
+            )
+        return value
+
+    @property
+    def sbom_generator(self) -> str | None:
+        """The image of `sbom`; None for none."""
+        return None if self.sbom == "none" else self.sbom
+
+
+class SigningSettings(Strict):
+    """Signatures by cosign, on what is published, in every registry. Without a key nothing is signed.
+
+    Attributes:
+        key: a private key: a file (a relative path is relative to the project), or an address that cosign knows:
+            `awskms://`, `azurekms://`, `gcpkms://`, `hashivault://`, `k8s://`.
+        transparency_log: also write each signature to Sigstore's public log, where digest and public key can be
+            read by everybody; those who verify then need no `--insecure-ignore-tlog`.
+        password: of a key file; it comes from COSIGN_PASSWORD alone.
+    """
+
+    key: str | None = Field(default=None, min_length=1)
+    transparency_log: bool = False
+    password: Secret | None = None
+
+    @field_validator("key")
+    @classmethod
+    def _a_file_or_a_known_address(cls, value: str | None) -> str | None:
+        scheme, separator, _ = (value or "").partition("://")
+        if separator and scheme not in KEY_SERVICES:
+            raise ValueError(unknown("key service", scheme, KEY_SERVICES))
+        return value
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the key is a file rather than kept by a service."""
+        return self.key is not None and "://" not in self.key
 
 
 class TestSettings(Strict):
@@ -72,13 +125,35 @@ class TestSettings(Strict):
     network: bool = True
 
 
+SlackId = Annotated[str, Field(pattern=r"^[USW][A-Z0-9]{2,}$")]
+
+
+class FreshnessSettings(Strict):
+    """When there is an alarm because no night finishes any more: so long after the last one did."""
+
+    max_age_hours: float = Field(default=26, gt=0)
+
+
 class SlackSettings(Strict):
-    """Where the message goes. Without a token or a webhook nothing is sent."""
+    """Where the message goes. Without a token or a webhook nothing is sent.
+
+    Attributes:
+        update_every_s: a running night's message changes no more often; Slack allows about one change a second.
+        mentions: owner, as the owners' file spells it -> id of a Slack user (U...) or user group (S...), who is called
+            when something new breaks.
+    """
 
     channel: str | None = None
     base_url: str | None = None
     token: Secret | None = None
     webhook: Secret | None = None
+    update_every_s: float = Field(default=20, ge=1)
+    mentions: dict[str, SlackId] = Field(default_factory=dict)
+
+    @property
+    def configured(self) -> bool:
+        """Whether anything is sent."""
+        return self.token is not None or self.webhook is not None
 
     @model_validator(mode="after")
     def _a_token_needs_a_channel(self) -> Self:

@@ -11,7 +11,8 @@ from nightly_pipeline.assets.output import print_line
 from nightly_pipeline.assets.workplace import Workplace
 from nightly_pipeline.model.outcomes import GOOD_IMAGE, GOOD_PUBLICATION, ImageOutcome, PublicationOutcome
 from nightly_pipeline.model.plan import PlannedImage, PlannedIndex, PlannedPublication
-from nightly_pipeline.steps.build import ImageRun, build_image, reuse_image
+from nightly_pipeline.steps.build import build_image, reuse_image
+from nightly_pipeline.steps.build_requests import ImageRun
 from nightly_pipeline.steps.publish import publish_image, publish_index
 
 Result = dg.MaterializeResult

@@ -45,6 +45,8 @@ def image_metadata(outcome: ImageOutcome, records: NightRecords) -> Metadata:
     }
     metadata |= _present(
         image_bytes=outcome.size_bytes,
+        base=outcome.base,
+        base_digest=outcome.base_digest,
         built_by_run=outcome.built_by_run and dg.MetadataValue.dagster_run(outcome.built_by_run),
     )
     metadata |= _locations(outcome.artifacts, records)

@@ -42,9 +42,8 @@ def open_records(settings: Settings) -> NightRecords:
 
 def open_history(settings: Settings) -> History:
     """What is remembered of every night."""
-    from nightly_pipeline.tools.history import (
-        ParquetHistory,
-    )  # DuckDB and Arrow: slow to import, seldom needed
+    # DuckDB and Arrow are slow to import, and the definitions need neither.
+    from nightly_pipeline.tools.history import ParquetHistory  # noqa: PLC0415
 
     return ParquetHistory(settings.history_root)
 

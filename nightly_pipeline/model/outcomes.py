@@ -137,6 +137,8 @@ class ImageOutcome(Record):
     started_at: datetime | None = None
     source_revision: str | None = None
     engine: EngineFacts | None = None
+    base: str | None = Field(default=None, description="what it is built on, as image:tag")
+    base_digest: str | None = Field(default=None, description="... and the digest that was pinned to")
     built_by_run: str | None = Field(default=None, description="the run that built a reused image")
     message: str | None = None
     artifacts: dict[str, str] = Field(default_factory=dict, description="name -> key in the artifact store")

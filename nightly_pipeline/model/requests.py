@@ -56,6 +56,7 @@ class BuildRequest:
         builder: name of the buildx builder; None is the default one.
         docker_host: DOCKER_HOST of the runner; None is this machine's.
         docker_config: folder with the registry logins (a DOCKER_CONFIG); None is the user's own.
+        sbom_generator: the image with which BuildKit lists the packages (an SBOM); None attaches no list.
     """
 
     dockerfile: Path
@@ -72,6 +73,7 @@ class BuildRequest:
     builder: str | None = None
     docker_host: str | None = None
     docker_config: Path | None = None
+    sbom_generator: str | None = None
 
 
 @dataclass(frozen=True)

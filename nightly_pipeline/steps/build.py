@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -14,21 +14,21 @@ from nightly_pipeline.errors import BuildError, BuildTimedOut, NightlyError
 from nightly_pipeline.model.metrics import BuildMetrics
 from nightly_pipeline.model.outcomes import ImageOutcome, ImageStatus
 from nightly_pipeline.model.plan import PlannedImage
-from nightly_pipeline.model.requests import (
-    BuildRequest,
-    BuildResult,
-    Revision,
-)
-from nightly_pipeline.model.tags import framework_run_tag, framework_tag, run_tag
-from nightly_pipeline.steps.bases import base_digest, pinned_arguments
+from nightly_pipeline.model.requests import BuildResult
+from nightly_pipeline.model.supply_chain import packages_json
+from nightly_pipeline.model.tags import framework_tag
+from nightly_pipeline.steps.bases import base_of
+from nightly_pipeline.steps.build_requests import BuildPlace, ImageRun, build_request
 from nightly_pipeline.steps.logs import KeptLog
 from nightly_pipeline.steps.ports import ContainerRunner, ImageBuilder, LineSink, Registry
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.sanity import check_sanity, sanity_spec
 from nightly_pipeline.steps.sizes import blobs_of, image_bytes, new_bytes
+from nightly_pipeline.steps.supply_chain import packages_of
 
 LOG_FILE = "build.log"
 METRICS_FILE = "metrics.json"
+PACKAGES_FILE = "packages.json"
 
 
 class Logins(Protocol):
@@ -49,6 +49,7 @@ class BuildTools:
         secrets: BuildKit secret id -> file.
         workspace: an empty folder for this step alone.
         buildx_builder: name of the buildx builder; None is the default one.
+        sbom_generator: the image that lists the packages of runtime images; None attaches no list.
     """
 
     builder: ImageBuilder
@@ -60,30 +61,7 @@ class BuildTools:
     secrets: Mapping[str, Path]
     workspace: Path
     buildx_builder: str | None = None
-
-
-@dataclass(frozen=True)
-class ImageRun:
-    """One planned image in one run: what is the same for all of it.
-
-    Attributes:
-        source: the revision's files on this machine.
-        bases: base image as `image:tag` -> the digest it is pinned to.
-    """
-
-    planned: PlannedImage
-    date: str
-    run_id: str
-    revision: Revision
-    source: Path
-    bases: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def run_tag(self) -> str:
-        """The tag of this run alone, which never moves."""
-        planned = self.planned
-        tag = run_tag if planned.kind == "runtime" else framework_run_tag
-        return tag(planned.framework, planned.arch, self.run_id)
+    sbom_generator: str | None = None
 
 
 def build_image(run: ImageRun, tools: BuildTools, log: LineSink) -> ImageOutcome:
@@ -101,6 +79,7 @@ def build_image(run: ImageRun, tools: BuildTools, log: LineSink) -> ImageOutcome
             result = _build(run, tools, kept)
             metrics = result.metrics
             _look_into(run, tools, result.digest, kept)
+            _list_packages(run, tools, result.digest)
             metrics = _measured(metrics, tools.registry, result.digest, before)
             fields = _settle(run, tools, result.digest, kept)
             fields["size_bytes"] = metrics.image_bytes
@@ -140,64 +119,24 @@ def reuse_image(run: ImageRun, tools: BuildTools) -> ImageOutcome | None:
             "built_by_run": image.built_by_run or image.run_id,
             "started_at": datetime.now(UTC),
             "duration_s": 0.0,
-            "artifacts": {},
+            "artifacts": {name: key for name, key in image.artifacts.items() if name == "packages"},
         }
     )
     tools.records.write_outcome(outcome)
     return outcome
 
 
-def build_request(
-    run: ImageRun, tools: BuildTools, *, created: datetime, docker_config: Path | None
-) -> BuildRequest:
-    """The build as a value: what buildx will be asked to do."""
-    planned = run.planned
-    caches = tools.cache_repository
-    own_cache = f"{caches}:{planned.cache_tag}" if caches else None
-    return BuildRequest(
-        dockerfile=run.source / planned.dockerfile,
-        context=run.source / planned.context,
-        target=planned.kind,
-        platform=planned.platform,
-        build_args=pinned_arguments(planned.build_args, run.bases),
-        labels={**planned.labels, **_labels(run, created)},
-        push_reference=tools.registry.reference(run.run_tag),
-        cache_from=_cache_sources(planned, tools),
-        cache_to=own_cache,
-        secrets=tools.secrets,
-        deadline_s=planned.timeout_s,
-        builder=tools.buildx_builder,
-        docker_host=planned.docker_host,
-        docker_config=docker_config,
-    )
-
-
-def _cache_sources(planned: PlannedImage, tools: BuildTools) -> tuple[str, ...]:
-    if not tools.cache_repository:
-        return ()
-    # A runtime image shares the framework image's layers, so that cache serves it on a builder that is new.
-    framework_cache = planned.cache_tag.replace("-runtime-", "-framework-", 1)
-    return tuple(
-        dict.fromkeys(f"{tools.cache_repository}:{tag}" for tag in (planned.cache_tag, framework_cache))
-    )
-
-
-def _labels(run: ImageRun, created: datetime) -> dict[str, str]:
-    base = base_digest(run.planned, run.bases)
-    return {
-        **({"org.opencontainers.image.base.digest": base} if base else {}),
-        "org.opencontainers.image.revision": run.revision.label,
-        "org.opencontainers.image.source": run.revision.repository,
-        "org.opencontainers.image.created": created.isoformat(timespec="seconds"),
-        "io.nightly.run-id": run.run_id,
-        "io.nightly.date": run.date,
-    }
-
-
 def _build(run: ImageRun, tools: BuildTools, log: LineSink) -> BuildResult:
     with tools.logins.docker_config() as docker_config:
-        request = build_request(run, tools, created=datetime.now(UTC), docker_config=docker_config)
-        return tools.builder.build(request, log)
+        place = BuildPlace(
+            push_reference=tools.registry.reference(run.run_tag),
+            cache_repository=tools.cache_repository,
+            secrets=tools.secrets,
+            builder=tools.buildx_builder,
+            docker_config=docker_config,
+            sbom_generator=tools.sbom_generator,
+        )
+        return tools.builder.build(build_request(run, place, created=datetime.now(UTC)), log)
 
 
 def _look_into(run: ImageRun, tools: BuildTools, digest: str, log: LineSink) -> None:
@@ -208,6 +147,20 @@ def _look_into(run: ImageRun, tools: BuildTools, digest: str, log: LineSink) -> 
         raise BuildError(f"{digest} was pushed as {reference}, which answers {answered}")
     if run.planned.kind == "runtime":
         _check_sanity(run, tools, digest, log)
+
+
+def _list_packages(run: ImageRun, tools: BuildTools, digest: str) -> None:
+    """Read the package list back from the registry, and keep it: nights are compared after their images are gone."""
+    if run.planned.kind != "runtime" or tools.sbom_generator is None:
+        return
+    packages = packages_of(tools.registry, digest, run.planned.platform)
+    if not packages:
+        raise BuildError(
+            f"{tools.sbom_generator} was to list the packages of {tools.registry.reference(digest)}, but"
+            f" {'none is attached' if packages is None else 'its list is empty'}",
+            next_step="Look at the step `generating sbom` in the build log, or set `build.sbom` to none.",
+        )
+    (tools.workspace / PACKAGES_FILE).write_text(packages_json(packages), encoding="utf-8")
 
 
 def _settle(run: ImageRun, tools: BuildTools, digest: str, log: LineSink) -> dict[str, Any]:
@@ -255,6 +208,7 @@ def _outcome(
     run: ImageRun, fields: Mapping[str, Any], *, started: datetime, duration_s: float
 ) -> ImageOutcome:
     planned = run.planned
+    base, base_digest = base_of(planned, run.bases)
     return ImageOutcome(
         date=run.date,
         run_id=run.run_id,
@@ -266,6 +220,8 @@ def _outcome(
         duration_s=round(duration_s, 3),
         source_revision=run.revision.label,
         engine=planned.engine,
+        base=base,
+        base_digest=base_digest,
         **fields,
     )
 
@@ -279,12 +235,13 @@ def _write(
 
 
 def _keep(run: ImageRun, tools: BuildTools, metrics: BuildMetrics | None) -> dict[str, str]:
-    """Keep log and metrics. What cannot be kept is left out; the outcome matters more."""
+    """Keep log, package list and metrics. What cannot be kept is left out; the outcome matters more."""
     records, where = tools.records, (run.date, run.run_id, run.planned.key)
-    log_file, kept = tools.workspace / LOG_FILE, {}
-    with suppress(NightlyError, OSError):
-        if log_file.is_file():
-            kept["log"] = records.keep_file(*where, log_file)
+    kept = {}
+    for name, file in (("log", LOG_FILE), ("packages", PACKAGES_FILE)):
+        with suppress(NightlyError, OSError):
+            if (tools.workspace / file).is_file():
+                kept[name] = records.keep_file(*where, tools.workspace / file)
     with suppress(NightlyError, OSError):
         if metrics is not None:
             kept["metrics"] = records.write_text(*where, METRICS_FILE, metrics.model_dump_json(indent=2))

@@ -17,11 +17,13 @@ class BuildOptions:
             they are.
         compression_level: 1 is fast; 22 (zstd) or 9 (gzip) is small.
         provenance: BuildKit's provenance attestation: `mode=max`, `mode=min`, or None for none.
+        builder_id: who builds, in the provenance: an address.
     """
 
     compression: str = "zstd"
     compression_level: int = 1
     provenance: str | None = "mode=max"
+    builder_id: str | None = None
 
 
 def build_argv(request: BuildRequest, options: BuildOptions, *, metadata_file: Path) -> tuple[str, ...]:
@@ -38,7 +40,8 @@ def build_argv(request: BuildRequest, options: BuildOptions, *, metadata_file: P
         *(f"--secret=id={name},src={path}" for name, path in sorted(request.secrets.items())),
         *(f"--cache-from=type=registry,ref={reference}" for reference in request.cache_from),
         *_cache_to(request.cache_to, options),
-        f"--provenance={options.provenance or 'false'}",
+        f"--provenance={_provenance(options)}",
+        *([f"--attest=type=sbom,generator={request.sbom_generator}"] if request.sbom_generator else []),
         f"--output={_output(request.push_reference, options)}",
         f"--metadata-file={metadata_file}",
         str(request.context),
@@ -79,6 +82,14 @@ def _output(push_reference: str | None, options: BuildOptions) -> str:
     # `push=true` buildx pushes again through the engine, which moves the tag to each child on the way: an
     # immutable tag cannot take that. `store=false`: this engine may never run the image, so why unpack it.
     return f"type=image,name={push_reference},push=,store=false,{_compression(options)}"
+
+
+def _provenance(options: BuildOptions) -> str:
+    if options.provenance is None:
+        return "false"
+    return ",".join(
+        [options.provenance, *([f"builder-id={options.builder_id}"] if options.builder_id else [])]
+    )
 
 
 def _cache_to(reference: str | None, options: BuildOptions) -> tuple[str, ...]:

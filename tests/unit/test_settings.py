@@ -111,7 +111,7 @@ def test_a_variable_takes_the_place_of_a_field(tmp_path, variable, value, read):
 def test_every_variable_is_tested_here_or_below():
     tested = {"NIGHTLY_CA_BUNDLE", "NIGHTLY_INDEX_FILE", "SLACK_BOT_TOKEN"} | {
         "NIGHTLY_SOURCE_REPOSITORY", "NIGHTLY_SOURCE_REF", "NIGHTLY_GO_LIVE", "NIGHTLY_SLACK_CHANNEL",
-        "NIGHTLY_SLACK_BASE_URL", "SLACK_WEBHOOK_URL",
+        "NIGHTLY_SLACK_BASE_URL", "SLACK_WEBHOOK_URL", "COSIGN_PASSWORD",
     }  # fmt: skip
     assert set(settings_module._OVERRIDES) == tested
 

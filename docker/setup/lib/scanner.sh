@@ -7,10 +7,17 @@ SCANNER_IMAGE="localhost:$ECR_PORT/nightly-sbom-scanner"
 SCANNER_TAG=1
 
 # scanner_recipe: changes with the program and with the base it stands on
-scanner_recipe() { { cat "$SCANNER_DIR"/* && digest_of "$BASE_TAG"; } | sha256_of; }
+scanner_recipe() { { cat "$SCANNER_DIR/Dockerfile" "$SCANNER_DIR/scan.py" && digest_of "$BASE_TAG"; } | sha256_of; }
 
 # scanner_digest TAG: what the registry says; empty when there is none
-scanner_digest() { (BASE_REPOSITORY=nightly-sbom-scanner digest_of "$1") || true; }
+scanner_digest() {
+  have curl || return 0
+  curl -s -f -m 10 --head -H 'Accept: application/vnd.oci.image.index.v1+json' \
+    -H 'Accept: application/vnd.docker.distribution.manifest.list.v2+json' \
+    -H 'Accept: application/vnd.oci.image.manifest.v1+json' -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' \
+    "http://localhost:$ECR_PORT/v2/nightly-sbom-scanner/manifests/$1" | tr -d '\r' |
+    sed -n 's/^[Dd]ocker-[Cc]ontent-[Dd]igest: *//p' || true
+}
 
 # scanner_is_current RECIPE
 scanner_is_current() {
@@ -22,7 +29,7 @@ scanner_is_current() {
 # publish_scanner RECIPE: it runs on the machine that builds, so the classic image store's one platform will do
 publish_scanner() {
   local platforms="$BASE_PLATFORMS"
-  has_containerd_store || platforms="$(native_platform)"
+  has_containerd_store || platforms="$(machine_platform)"
   docker buildx build --builder "$(docker context show)" --progress plain --platform "$platforms" --provenance=false --sbom=false \
     --build-arg "BASE=$BASE_IMAGE" --build-arg "RECIPE=$1" \
     --tag "$SCANNER_IMAGE:$SCANNER_TAG" --tag "$SCANNER_IMAGE:recipe-$1" \
@@ -32,6 +39,7 @@ publish_scanner() {
 # ensure_scanner: one request when it is there
 ensure_scanner() {
   local made='already there' recipe
+  # shellcheck disable=SC2034  # ok reads it
   STEP_STARTED="$(now_ms)"
   recipe="$(scanner_recipe | cut -c 1-12)"
   if ! scanner_is_current "$recipe"; then

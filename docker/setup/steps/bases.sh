@@ -58,5 +58,8 @@ ensure_base() {
 
 case "${1:-}" in
   packages) missing_base_packages ;;
-  *) ensure_base && ensure_scanner ;;
+  *)
+    ensure_base
+    ensure_scanner
+    ;;
 esac

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from nightly_pipeline.model.outcomes import ImageOutcome
-from nightly_pipeline.steps.build import BuildTools, ImageRun, build_image
+from nightly_pipeline.steps.build import BuildTools, build_image
+from nightly_pipeline.steps.build_requests import ImageRun
 from nightly_pipeline.steps.records import NightRecords
 from tests.factories import DATE, RUN_ID, planned_image
 from tests.fakes.builder import FakeBuilder
