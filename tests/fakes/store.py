@@ -56,7 +56,7 @@ class MemoryStore:
         return len(gone)
 
     def dates(self) -> list[date]:
-        return sorted({date.fromisoformat(key.split("/")[0]) for key in self.kept})
+        return sorted({night for key in self.kept if (night := _night(key.split("/")[0])) is not None})
 
     def location(self, key: str) -> str:
         return f"memory:{key}"
@@ -64,6 +64,13 @@ class MemoryStore:
     def text(self, key: str) -> str:
         """The content as text; a KeyError says that it is not there."""
         return self.kept[key].decode()
+
+
+def _night(folder: str) -> date | None:
+    try:
+        return date.fromisoformat(folder)
+    except ValueError:
+        return None
 
 
 def _is_below(key: str, prefix: str) -> bool:
