@@ -98,6 +98,7 @@ class Drift(Record):
         name: of the test or build step; empty elsewhere.
         usual, spread: median and median absolute deviation of the nights before, in the unit of `value`.
         nights: how many nights those are.
+        slow: it crept there over many nights; `value` is then the median of the last few.
     """
 
     what: Literal["stage", "test", "build", "build_step", "image_size", "night"]
@@ -110,6 +111,29 @@ class Drift(Record):
     spread: float
     unit: Literal["s", "bytes"]
     nights: int
+    slow: bool = False
+
+
+class QuarantineNote(Record):
+    """How an entry of the quarantine stands tonight.
+
+    Attributes:
+        test: the entry's pattern of node ids.
+        state: `active`; `expired`: its failures count again; `ready_to_leave`: every test of it passed long enough,
+            so it counts no more; `unmatched`: no test of tonight's is meant.
+        failing: how many of its tests are bad tonight.
+        passed_nights: for how many nights in a row all of its tests have been good.
+    """
+
+    test: str
+    state: Literal["active", "expired", "ready_to_leave", "unmatched"]
+    owner: str
+    reason: str
+    issue: str
+    expires: str
+    cells: tuple[str, ...] = ()
+    failing: int = 0
+    passed_nights: int = 0
 
 
 class PackageChange(Record):
@@ -162,3 +186,4 @@ class Judgement(Record):
     drifts: tuple[Drift, ...] = ()
     changes: tuple[ImageChange, ...] = ()
     commits: tuple[Commit, ...] = ()
+    quarantine: tuple[QuarantineNote, ...] = ()

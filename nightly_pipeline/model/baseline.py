@@ -1,0 +1,110 @@
+"""Durations and sizes against their usual range: the median of the nights before, and how far they lie from it.
+
+Median and median absolute deviation, because one strange night must not move what is usual. A value has moved when it
+is off by a share of the usual, by an amount that matters, and by more than the nights before differ among themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from statistics import median
+
+from pydantic import Field
+
+from nightly_pipeline.model.catalog import Strict
+
+_DEVIATION = 1.4826
+"""Median absolute deviation -> standard deviation, where values are normally distributed."""
+
+
+class Thresholds(Strict):
+    """When a duration or size has moved.
+
+    Attributes:
+        nights: how many nights before make the usual; with fewer than `at_least` nothing is said.
+        share: of the usual, 0.3 is 30 %.
+        deviations: of the nights before, so many of their own (robust) standard deviations.
+        slow_share: a slow drift: the last `slow_recent` nights against those that lie `slow_nights` back.
+        stage_s, test_s, build_s, build_step_s, night_s: seconds that matter.
+        image_mb: megabytes that matter.
+    """
+
+    nights: int = Field(default=14, ge=3)
+    at_least: int = Field(default=5, ge=3)
+    share: float = Field(default=0.3, gt=0)
+    deviations: float = Field(default=5.0, gt=0)
+    slow_share: float = Field(default=0.15, gt=0)
+    slow_recent: int = Field(default=7, ge=3)
+    slow_nights: int = Field(default=14, ge=7)
+    stage_s: float = Field(default=60.0, ge=0)
+    test_s: float = Field(default=5.0, ge=0)
+    build_s: float = Field(default=60.0, ge=0)
+    build_step_s: float = Field(default=20.0, ge=0)
+    night_s: float = Field(default=300.0, ge=0)
+    image_mb: float = Field(default=50.0, ge=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A value that left its usual range.
+
+    Attributes:
+        value: tonight's; of a slow drift the median of the last few nights.
+        usual, spread: median and median absolute deviation of the nights before.
+        nights: how many nights those are.
+        slow: it crept there.
+    """
+
+    value: float
+    usual: float
+    spread: float
+    nights: int
+    slow: bool = False
+
+
+def move_of(
+    values: Sequence[float], thresholds: Thresholds, *, matters: float, both_ways: bool = False
+) -> Move | None:
+    """Whether the last value, or the last few, left the usual range.
+
+    Args:
+        values: of nights of which each was good, oldest first, tonight's last.
+        thresholds: what counts.
+        matters: the least difference that does, in the unit of the values.
+        both_ways: smaller counts, too.
+    """
+    return _jump(values, thresholds, matters, both_ways) or _creep(values, thresholds, matters, both_ways)
+
+
+def _jump(values: Sequence[float], thresholds: Thresholds, matters: float, both_ways: bool) -> Move | None:  # noqa: FBT001
+    before = values[:-1][-thresholds.nights :]
+    if len(before) < thresholds.at_least:
+        return None
+    move = _against(values[-1], before)
+    return move if _is_far(move, thresholds.share, thresholds, matters, both_ways) else None
+
+
+def _creep(values: Sequence[float], thresholds: Thresholds, matters: float, both_ways: bool) -> Move | None:  # noqa: FBT001
+    recent = values[-thresholds.slow_recent :]
+    older = values[: -thresholds.slow_nights][-thresholds.nights :]
+    if len(older) < thresholds.at_least or len(recent) < thresholds.slow_recent:
+        return None
+    move = _against(median(recent), older, slow=True)
+    return move if _is_far(move, thresholds.slow_share, thresholds, matters, both_ways) else None
+
+
+def _against(value: float, before: Sequence[float], *, slow: bool = False) -> Move:
+    usual = median(before)
+    return Move(value, usual, median(abs(one - usual) for one in before), len(before), slow)
+
+
+def _is_far(move: Move, share: float, thresholds: Thresholds, matters: float, both_ways: bool) -> bool:  # noqa: FBT001
+    """A median of several nights varies less than one night does: by the root of their number."""
+    difference = move.value - move.usual
+    if not both_ways and difference < 0:
+        return False
+    nights = thresholds.slow_recent if move.slow else 1
+    own = thresholds.deviations * _DEVIATION * move.spread / sqrt(nights)
+    return abs(difference) > max(share * move.usual, matters, own)

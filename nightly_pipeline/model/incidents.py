@@ -1,0 +1,221 @@
+"""Failures that have one cause, put together: by the error's signature, and by failing together.
+
+To say of two failures that they have one cause when they have two hides one of them, so what says little (a timeout,
+`assert False`) is put together only where it began at the same time in one file, and different errors only where one
+is what the other leaves behind.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import chain
+
+from nightly_pipeline.model.history import TestIdentity, TestResult, TestRow
+from nightly_pipeline.model.incident_words import is_bare_comparison, is_consequence
+from nightly_pipeline.model.judgement import Incident, TestVerdict, Verdict
+from nightly_pipeline.model.signature import says_little, signature_of, title_of
+
+_APART = {Verdict.FLAKY: "flaky", Verdict.QUARANTINED: "quarantined"}
+_ORDER = (
+    Verdict.NEW,
+    Verdict.RECURRING,
+    Verdict.UNKNOWN,
+    Verdict.ENVIRONMENT,
+    Verdict.FLAKY,
+    Verdict.QUARANTINED,
+)
+_FIRST_EVER = ""  # sorts before every date
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One test that is bad tonight, as far as its grouping needs it.
+
+    Attributes:
+        row: tonight's result.
+        bad_on: the nights on which it had this error, of late, oldest first; tonight is the last.
+        began: the first night of the present row of this error.
+        good_until: the last night on record before that on which it did not have it; None: there is none.
+        nights: how long that row is.
+    """
+
+    verdict: TestVerdict
+    row: TestRow
+    bad_on: tuple[str, ...]
+    began: str
+    good_until: str | None
+    nights: int
+
+    @property
+    def message(self) -> str:
+        """The error, untrusted text."""
+        return self.row.message or ""
+
+    @property
+    def signature(self) -> str:
+        """Of the error; of its message where none was kept."""
+        return self.row.signature or signature_of(self.message)
+
+    @property
+    def file(self) -> str:
+        """Of the test, as its node id has it."""
+        return self.row.node_id.partition("::")[0]
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """(framework, arch, stage)."""
+        return self.row.framework, self.row.arch, self.row.stage
+
+
+@dataclass(frozen=True)
+class _Group:
+    key: tuple[str, ...]
+    failures: tuple[Failure, ...]
+
+    @property
+    def places(self) -> frozenset[tuple[str, str, str]]:
+        return frozenset(failure.place for failure in self.failures)
+
+    @property
+    def first(self) -> Failure:
+        return min(self.failures, key=lambda failure: (failure.began, failure.place, failure.row.node_id))
+
+    @property
+    def interval(self) -> tuple[str, str]:
+        """After which night and until which it began."""
+        latest_good = max(failure.good_until or _FIRST_EVER for failure in self.failures)
+        return latest_good, min(failure.began for failure in self.failures)
+
+
+def incidents_of(failures: Sequence[Failure]) -> tuple[Incident, ...]:
+    """The incidents of a night, what is new first, then the largest. Every failure is in exactly one."""
+    groups = list(chain.from_iterable(_split(key, members) for key, members in _by(failures)))
+    merged = _without_consequences(groups)
+    found = [_incident(group) for group in merged]
+    return tuple(sorted(found, key=lambda one: (_ORDER.index(one.verdict), -len(one.tests), one.id)))
+
+
+def _key(failure: Failure) -> tuple[str, ...]:
+    """Failures of different keys are never put together for their error alone."""
+    apart = _APART.get(failure.verdict.verdict, "")
+    little, bare = says_little(failure.message), is_bare_comparison(failure.message)
+    if apart == "flaky" and (
+        little or bare
+    ):  # such a flake is its test's own, whatever its parameters and cell
+        return failure.signature, apart, failure.row.node_id.partition("[")[0]
+    if little:
+        return failure.signature, apart, failure.file
+    return (failure.signature, apart, "") if bare else (failure.signature, apart)
+
+
+def _split(key: tuple[str, ...], failures: Sequence[Failure]) -> list[_Group]:
+    """Of an error that could have many causes, what began at different times is kept apart."""
+    if len(key) == 2 or key[1] == "flaky":  # noqa: PLR2004 - (signature, apart)
+        return [_Group(key, tuple(failures))]
+    groups: list[_Group] = []
+    for failure in sorted(failures, key=lambda one: (one.began, one.good_until or _FIRST_EVER)):
+        with_it = (*groups[-1].failures, failure) if groups else (failure,)
+        together = _Group(key, with_it)
+        if groups and together.interval[0] < together.interval[1]:
+            groups[-1] = together
+        else:
+            groups.append(_Group((*key, failure.began), (failure,)))
+    return [_Group((*key, group.first.began), group.failures) for group in groups]
+
+
+def _without_consequences(groups: Sequence[_Group]) -> list[_Group]:
+    """Put what an error leaves behind to that error, where only one can have left it."""
+    into: dict[tuple[str, ...], _Group] = {}
+    for group in groups:
+        causes = [other for other in groups if other is not group and _can_cause(other, group)]
+        if len(causes) == 1 and causes[0].key not in into:
+            into[group.key] = causes[0]
+    left = [group for group in groups if group.key not in into]
+    return [_joined(group, [other for other in groups if into.get(other.key) is group]) for group in left]
+
+
+def _joined(group: _Group, others: Sequence[_Group]) -> _Group:
+    return _Group(group.key, (*group.failures, *chain.from_iterable(other.failures for other in others)))
+
+
+def _can_cause(cause: _Group, group: _Group) -> bool:
+    if cause.key[1] != group.key[1] or cause.key[1]:
+        return False
+    began = min(cause.interval[1], group.interval[1])
+    if max(cause.interval[0], group.interval[0]) >= began:
+        return False  # they began at different times
+    crashed = {one.place for one in cause.failures if one.row.result is TestResult.CRASHED}
+    if crashed >= group.places and is_consequence(group.first.message):
+        return not any(one.row.result is TestResult.CRASHED for one in group.failures)
+    if cause.places != group.places:
+        return False
+    return _leaves_behind(cause, group) or _one_fixture(cause, group) or _came_and_went(cause, group)
+
+
+def _leaves_behind(cause: _Group, group: _Group) -> bool:
+    return is_consequence(group.first.message) and not is_consequence(cause.first.message)
+
+
+def _one_fixture(cause: _Group, group: _Group) -> bool:
+    """Errors in the set-up of one module: the larger group gives the name."""
+    files = {one.file for one in (*cause.failures, *group.failures)}
+    setups = all(one.row.result is TestResult.ERROR for one in (*cause.failures, *group.failures))
+    larger = (len(cause.failures), cause.key) > (len(group.failures), group.key)
+    return len(files) == 1 and setups and larger
+
+
+def _came_and_went(cause: _Group, group: _Group) -> bool:
+    """Both were there on the same nights, more than once: that is no chance."""
+    nights = _common_nights(cause)
+    again = any(one.began > night for one in cause.failures for night in nights)
+    larger = (len(cause.failures), cause.key) > (len(group.failures), group.key)
+    return again and larger and nights == _common_nights(group)
+
+
+def _common_nights(group: _Group) -> tuple[str, ...]:
+    every = {one.bad_on for one in group.failures}
+    return next(iter(every)) if len(every) == 1 else ()
+
+
+def _incident(group: _Group) -> Incident:
+    first, failures = group.first, group.failures
+    named = next((one for one in failures if one.signature == group.key[0]), first)
+    return Incident(
+        id=incident_id(*group.key),
+        title=title_of(named.message),
+        verdict=_verdict(failures),
+        tests=tuple(sorted((one.verdict.test for one in failures), key=_order)),
+        cells=tuple(sorted({one.place[:2] for one in failures})),
+        since=first.began,
+        nights=max(one.nights for one in failures),
+        message=named.message,
+        last_good=first.verdict.last_good,
+        first_bad_revision=first.verdict.first_bad_revision,
+        last_good_revision=first.verdict.last_good_revision,
+    )
+
+
+def _verdict(failures: Iterable[Failure]) -> Verdict:
+    verdicts = {failure.verdict.verdict for failure in failures}
+    if len(verdicts) == 1:
+        return verdicts.pop()
+    return Verdict.RECURRING if Verdict.RECURRING in verdicts else Verdict.NEW
+
+
+def incident_id(*parts: str) -> str:
+    """Eight hexadecimal digits, the same for the same parts on every night."""
+    return blake2b("\0".join(parts).encode(errors="replace"), digest_size=4).hexdigest()
+
+
+def _order(test: TestIdentity) -> tuple[str, str, str, str]:
+    return test.framework, test.arch, test.stage, test.node_id
+
+
+def _by(failures: Iterable[Failure]) -> list[tuple[tuple[str, ...], list[Failure]]]:
+    found: dict[tuple[str, ...], list[Failure]] = defaultdict(list)
+    for failure in failures:
+        found[_key(failure)].append(failure)
+    return list(found.items())

@@ -1,0 +1,153 @@
+"""Tests that are known to be bad, each by name, with an owner, a reason and a date on which it counts again.
+
+A quarantined test still runs, and its stage is as red as it is; it is shown apart, and what is promoted may look past
+it. It leaves by itself once it was good for long enough.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from nightly_pipeline.model.catalog import Strict
+from nightly_pipeline.model.history import TestIdentity
+from nightly_pipeline.model.judgement import Judgement, QuarantineNote, Verdict
+from nightly_pipeline.model.past import TestNight
+
+Text = Annotated[str, Field(min_length=1)]
+Cell = Annotated[str, Field(pattern=r"^[a-z0-9_-]+/[a-z0-9_-]+$")]
+Pasts = Mapping[TestIdentity, Sequence[TestNight]]
+
+
+class QuarantineEntry(Strict):
+    """One entry of the file.
+
+    Attributes:
+        test: a node id; `*` stands for any characters, `?` for one. Without parameters it means all of them.
+        owner: who mends it.
+        issue: where it is followed.
+        since: the first night it counts for.
+        expires: the last night it counts for.
+        cells: `framework/arch`; empty is every cell.
+    """
+
+    test: Text
+    owner: Text
+    reason: Text
+    issue: Annotated[str, Field(pattern=r"^(https?://\S+|[\w.-]*[#!-]\d+)$")]
+    since: date
+    expires: date
+    cells: tuple[Cell, ...] = ()
+
+    @field_validator("test")
+    @classmethod
+    def _names_a_test(cls, test: str) -> str:
+        if not test.strip("*?:"):
+            raise ValueError("a pattern that means every test would hide a whole night; name a test")
+        return test
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> QuarantineEntry:
+        if self.expires < self.since:
+            raise ValueError(f"expires ({self.expires}) is before since ({self.since})")
+        return self
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        words = {"*": ".*", "?": "."}
+        return re.compile("".join(words.get(sign) or re.escape(sign) for sign in self.test), re.DOTALL)
+
+    def means(self, test: TestIdentity) -> bool:
+        """Whether a test is meant, whatever the date."""
+        if self.cells and "/".join(test.cell) not in self.cells:
+            return False
+        name = test.node_id
+        bare = name.partition("[")[0]
+        return self._pattern.fullmatch(name) is not None or self._pattern.fullmatch(bare) is not None
+
+    def covers(self, night: str) -> bool:
+        """Whether the entry counts for a night (YYYY-MM-DD) by its dates."""
+        return self.since <= date.fromisoformat(night) <= self.expires
+
+
+class Quarantine(Strict):
+    """All entries, and after how many good nights in a row a test leaves by itself."""
+
+    entries: tuple[QuarantineEntry, ...] = ()
+    leave_after_nights: int = Field(default=14, gt=0)
+
+    def means(self, test: TestIdentity) -> bool:
+        """Whether any entry means a test, whatever the date."""
+        return any(entry.means(test) for entry in self.entries)
+
+    def active(self, test: TestIdentity, nights: Sequence[TestNight], night: str) -> QuarantineEntry | None:
+        """The entry that a test is quarantined by on a night; None when it counts like any other."""
+        before = [one for one in nights if one.date < night]
+        for entry in self.entries:
+            if entry.means(test) and entry.covers(night) and not self._left(entry, before):
+                return entry
+        return None
+
+    def notes(self, pasts: Pasts, night: str) -> tuple[QuarantineNote, ...]:
+        """How each entry stands on a night.
+
+        Args:
+            pasts: the nights of every test that any entry means.
+            night: YYYY-MM-DD.
+        """
+        return tuple(self._note(entry, pasts, night) for entry in self.entries if str(entry.since) <= night)
+
+    def _note(self, entry: QuarantineEntry, pasts: Pasts, night: str) -> QuarantineNote:
+        own = [nights for test, nights in pasts.items() if entry.means(test) and nights]
+        tonight = [nights[-1] for nights in own if nights[-1].date == night]
+        return QuarantineNote(
+            **entry.model_dump(mode="json", exclude={"since"}),
+            state=self._state(entry, own, tonight, night),
+            failing=sum(one.bad for one in tonight),
+            passed_nights=min((_good_nights(_within(entry, nights)) for nights in own), default=0),
+        )
+
+    def _state(
+        self,
+        entry: QuarantineEntry,
+        own: Sequence[Sequence[TestNight]],
+        tonight: Sequence[TestNight],
+        night: str,
+    ) -> Literal["active", "expired", "ready_to_leave", "unmatched"]:
+        if not entry.covers(night):
+            return "expired"
+        if own and all(self._left(entry, nights) for nights in own):
+            return "ready_to_leave"
+        return "active" if tonight else "unmatched"
+
+    def _left(self, entry: QuarantineEntry, nights: Sequence[TestNight]) -> bool:
+        """Whether it was good for so many nights in a row at any time since it came in."""
+        within = _within(entry, nights)
+        return any(_good_nights(within[: at + 1]) >= self.leave_after_nights for at in range(len(within)))
+
+
+def quarantined_failures(judgement: Judgement) -> frozenset[TestIdentity]:
+    """The bad tests of a night that are quarantined: what may be looked past when an image is promoted.
+
+    No status changes by it: a stage with quarantined failures is as red as pytest left it.
+    """
+    return frozenset(one.test for one in judgement.verdicts if one.verdict is Verdict.QUARANTINED)
+
+
+def _within(entry: QuarantineEntry, nights: Iterable[TestNight]) -> list[TestNight]:
+    return [one for one in nights if one.date >= str(entry.since) and (one.good or one.bad)]
+
+
+def _good_nights(nights: Sequence[TestNight]) -> int:
+    """For how many nights in a row it was good at the end, without a failed attempt."""
+    count = 0
+    for one in reversed(nights):
+        if not one.good or one.mixed:
+            break
+        count += 1
+    return count

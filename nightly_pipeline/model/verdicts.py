@@ -1,0 +1,242 @@
+"""What one test's result means, seen over time. The rules, in words: docs/verdicts.md.
+
+A night of a past that was proven flaky counts as one on which the test was good: it passed on that image. What did
+not run, was skipped or only collected is neither good nor bad: it is looked past.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, TestRow
+from nightly_pipeline.model.judgement import NightResult, TestVerdict, Verdict
+from nightly_pipeline.model.past import TestNight, passed_and_failed
+
+STRIP_NIGHTS = 14
+RATE_NIGHTS = 30
+"""Over how many nights the rate of a known flake is counted."""
+LEAST_LIKELY = 0.01
+"""A row of bad results that a flake's own rate makes less likely than this is no flake any more."""
+
+_NOT_THE_TESTS_DOING = frozenset({Verdict.FLAKY, Verdict.ENVIRONMENT})
+
+
+@dataclass(frozen=True)
+class Background:
+    """What is known beside a test's own rows.
+
+    Attributes:
+        date: the night that is judged.
+        dates: nights on record up to it, oldest first.
+        environment: night -> signatures of errors that were also seen on the image of the night before it.
+    """
+
+    date: str
+    dates: tuple[str, ...] = ()
+    environment: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+def judge_test(nights: Sequence[TestNight], background: Background) -> TestVerdict | None:
+    """The verdict on a test that was bad, flaky or fixed on the night that is judged; None for any other.
+
+    Args:
+        nights: the test's nights up to that one, oldest first.
+        background: what is known beside.
+    """
+    if not nights or nights[-1].date != background.date:
+        return None
+    tonight = nights[-1]
+    found = _of_bad(nights, background) if tonight.bad else _of_good(nights, background)
+    if found is None:
+        return None
+    verdict, why = found
+    return _told(nights, background, verdict, why)
+
+
+def bad_row(nights: Sequence[TestNight], background: Background) -> list[TestNight]:
+    """The newest nights in a row on which the test was bad, oldest first; empty when it was good the last time."""
+    row: list[TestNight] = []
+    for night in reversed(nights):
+        if row and (night.mixed or _another_environment(night, row[0], background)):
+            break
+        if night.bad:
+            row.insert(0, night)
+        elif night.good:
+            break
+    return row
+
+
+def signature_row(nights: Sequence[TestNight], background: Background) -> list[TestNight]:
+    """The newest part of that row with the error of its newest night."""
+    row = bad_row(nights, background)
+    error = row[-1].row.signature if row else None
+    begin = next((at for at in range(len(row), 0, -1) if row[at - 1].row.signature != error), 0)
+    return row[begin:]
+
+
+def environment_errors(pasts: Iterable[Sequence[TestNight]]) -> dict[str, frozenset[str]]:
+    """Night -> signatures of errors that were there on the image of the night before as well, where all was good.
+
+    One test that was good on that image clears its error: what changed is in the image.
+    """
+    seen: dict[str, set[str]] = defaultdict(set)
+    cleared: dict[str, set[str]] = defaultdict(set)
+    for nights in pasts:
+        for at, night in enumerate(nights):
+            if not night.checks or night.mixed or not night.bad or not night.row.signature:
+                continue
+            if all(check.result in BAD_RESULTS for check in night.checks):
+                if len(bad_row(nights[: at + 1], Background(night.date))) == 1:
+                    seen[night.date].add(night.row.signature)
+            else:
+                cleared[night.date].add(night.row.signature)
+    return {date: frozenset(errors - cleared[date]) for date, errors in seen.items()}
+
+
+def _of_bad(nights: Sequence[TestNight], background: Background) -> tuple[Verdict, str]:
+    tonight, row = nights[-1], bad_row(nights, background)
+    return (
+        _flaky(nights)
+        or _known_flake(nights, background)
+        or _recurring(row)
+        or _unknown(nights, row)
+        or _environment(nights, background)
+        or (
+            Verdict.NEW,
+            f"good the last time it ran{' and bad again when repeated' if tonight.confirmed else ''}",
+        )
+    )
+
+
+def _of_good(nights: Sequence[TestNight], background: Background) -> tuple[Verdict, str] | None:
+    tonight, before = nights[-1], nights[:-1]
+    if not tonight.good:
+        return None
+    if tonight.mixed:
+        return Verdict.FLAKY, "passed and failed tonight on one and the same image"
+    row = bad_row(before, background)
+    if not row or row[-1].mixed:
+        return None
+    if _shares_image(tonight, row[-1]):
+        return Verdict.FLAKY, f"passed tonight and failed on {row[-1].date} on one and the same image"
+    if _of_bad(_until(before, row[-1]), background)[0] in _NOT_THE_TESTS_DOING:
+        return None
+    return Verdict.FIXED, f"good tonight, bad on {row[-1].date}"
+
+
+def _flaky(nights: Sequence[TestNight]) -> tuple[Verdict, str] | None:
+    """The proof on tonight's image: a pass and a fail tonight, or a pass on an earlier night that had this image.
+
+    When it only passed on earlier nights, and is bad whenever it is run tonight, something around it changed.
+    """
+    tonight = nights[-1]
+    if tonight.mixed:
+        return Verdict.FLAKY, "passed and failed tonight on one and the same image"
+    earlier = [run for night in nights[:-1] for run in night.runs if _on_image(run, tonight)]
+    passes = [run for run in earlier if run.result in GOOD_RESULTS]
+    if passes and (passed_and_failed(earlier) or not tonight.confirmed):
+        return Verdict.FLAKY, f"failed tonight and passed on {passes[-1].date} on one and the same image"
+    return None
+
+
+def _known_flake(nights: Sequence[TestNight], background: Background) -> tuple[Verdict, str] | None:
+    """Bad tonight also when repeated, but not worse than its rate of late lets expect, with the error proven flaky."""
+    tonight, row = nights[-1], bad_row(nights, background)
+    if not tonight.confirmed or not tonight.row.signature:
+        return None
+    window = nights[: len(nights) - 1][-RATE_NIGHTS:]
+    proof = [night for night in window if night.mixed and tonight.row.signature in night.signatures]
+    if not proof:
+        return None
+    since = row[0].date
+    runs = [run for night in window if night.date < since for run in night.same_image]
+    rate = (sum(map(_failures, runs)) + 1) / (len(runs) + 2)
+    failed = sum(_failures(run) for night in row for run in (*night.same_image, *night.checks))
+    if rate**failed < LEAST_LIKELY:
+        return None
+    why = f"passed and failed on one image on {proof[-1].date} with this error; of late {rate:.0%} of its runs fail"
+    return Verdict.FLAKY, why
+
+
+def _environment(nights: Sequence[TestNight], background: Background) -> tuple[Verdict, str] | None:
+    """Bad now on last night's image, too, where it was good: what changed is not in the image."""
+    tonight = nights[-1]
+    if tonight.checks:
+        seen = all(check.result in BAD_RESULTS for check in tonight.checks)
+        return (
+            (Verdict.ENVIRONMENT, "bad tonight on last night's image as well, where it was good")
+            if seen
+            else None
+        )
+    if tonight.confirmed and any(_on_image(run, tonight) for night in nights[:-1] for run in night.runs):
+        return Verdict.ENVIRONMENT, "bad tonight on an image on which it was good before"
+    if tonight.row.signature in background.environment.get(tonight.date, frozenset()):
+        return Verdict.ENVIRONMENT, "other tests with this error are bad on last night's image as well"
+    return None
+
+
+def _recurring(row: Sequence[TestNight]) -> tuple[Verdict, str] | None:
+    return (Verdict.RECURRING, f"bad on {len(row)} nights in a row") if len(row) > 1 else None
+
+
+def _unknown(nights: Sequence[TestNight], row: Sequence[TestNight]) -> tuple[Verdict, str] | None:
+    before = any(night.good or night.bad for night in nights[: -len(row)])
+    return None if before else (Verdict.UNKNOWN, "it never ran before")
+
+
+def _told(nights: Sequence[TestNight], background: Background, verdict: Verdict, why: str) -> TestVerdict:
+    """The verdict with its dates."""
+    tonight = nights[-1]
+    row = bad_row(nights if tonight.bad else nights[:-1], background)
+    if verdict is Verdict.FLAKY and not tonight.bad and tonight.mixed:
+        row = [tonight]
+    first = row[0] if row else tonight
+    before = [night for night in nights if night.date < first.date and night.good]
+    last_good = before[-1] if before else None
+    return TestVerdict(
+        test=tonight.row.identity,
+        verdict=verdict,
+        since=first.date,
+        nights=len(row),
+        first_bad_revision=first.row.source_revision,
+        last_good=last_good.date if last_good else None,
+        last_good_revision=last_good.row.source_revision if last_good else None,
+        strip=_strip(nights, background),
+        why=why,
+    )
+
+
+def _strip(nights: Sequence[TestNight], background: Background) -> tuple[NightResult, ...]:
+    known = {night.date: night for night in nights}
+    dates = sorted({*background.dates, background.date})[-STRIP_NIGHTS:]
+    return tuple(_square(date, known.get(date)) for date in dates)
+
+
+def _square(date: str, night: TestNight | None) -> NightResult:
+    if night is None:
+        return NightResult(date=date, result=None)
+    return NightResult(date=date, result=night.row.result, flaky=night.mixed)
+
+
+def _another_environment(night: TestNight, later: TestNight, background: Background) -> bool:
+    """Whether a night was bad for reasons outside the image, and the next bad one for another reason."""
+    known = night.row.signature in background.environment.get(night.date, frozenset())
+    return known and night.row.signature != later.row.signature
+
+
+def _failures(run: TestRow) -> int:
+    return int(run.result in BAD_RESULTS) or min(run.failed_attempts, 1)
+
+
+def _on_image(run: TestRow, night: TestNight) -> bool:
+    return run.image_digest is not None and run.image_digest == night.row.image_digest
+
+
+def _shares_image(one: TestNight, other: TestNight) -> bool:
+    return _on_image(other.row, one)
+
+
+def _until(nights: Sequence[TestNight], last: TestNight) -> Sequence[TestNight]:
+    return nights[: next(at for at, night in enumerate(nights) if night is last) + 1]
