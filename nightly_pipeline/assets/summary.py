@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from nightly_pipeline.assets.announcing import open_announcer, usual_of
 from nightly_pipeline.assets.metadata import summary_metadata
 from nightly_pipeline.assets.naming import SUMMARY_GROUP, SUMMARY_TAG
 from nightly_pipeline.assets.night_run import run_facts
-from nightly_pipeline.assets.workplace import Workplace, open_notifier, open_records
-from nightly_pipeline.errors import NightlyError, NotificationError
+from nightly_pipeline.assets.workplace import Workplace
+from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.model.links import Links
 from nightly_pipeline.model.markdown import report_markdown
 from nightly_pipeline.model.outcomes import NightStatus
@@ -25,7 +26,6 @@ from nightly_pipeline.model.report import Report
 from nightly_pipeline.page import render_page
 from nightly_pipeline.planning import make_plan
 from nightly_pipeline.settings import Settings
-from nightly_pipeline.steps.announce import announce
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.report import (
     REPORT_JSON,
@@ -91,7 +91,7 @@ def _summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.Mate
     metadata = {
         **summary_metadata(report, links_of(settings, records)),
         "page": dg.MetadataValue.path(kept[REPORT_PAGE]),
-        "message": _announce(context, report, settings),
+        "message": _announce(context, report, settings, records),
         "asked_for_by": dg.MetadataValue.dagster_run(run_id) if run_id else "a person",
     }
     green = night_tone(report) is Tone.GOOD
@@ -151,13 +151,16 @@ def links_of(settings: Settings, records: NightRecords) -> Links:
     )
 
 
-def _announce(context: dg.AssetExecutionContext, report: Report, settings: Settings) -> str:
+def _announce(
+    context: dg.AssetExecutionContext, report: Report, settings: Settings, records: NightRecords
+) -> str:
     """Tell the team. An outage of Slack never fails a night: the summary can be materialized again later."""
-    if settings.slack.token is None and settings.slack.webhook is None:
+    if not settings.slack.configured:
         return "no Slack token or webhook is configured"
     try:
-        where = announce(report, links_of(settings, open_records(settings)), open_notifier(settings))
-    except NotificationError as error:
+        links, usual_s = links_of(settings, records), usual_of(settings, report)
+        where = open_announcer(settings).conclude(report, links, usual_s=usual_s)
+    except NightlyError as error:
         context.log.warning(str(error))
         return f"not delivered: {error.message}"
     return where or "delivered"

@@ -8,27 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from nightly_pipeline.model.judgement import Judgement, Verdict
 from nightly_pipeline.model.links import NO_LINKS, Links, web_address
-from nightly_pipeline.model.message_blocks import (
-    Block,
-    code,
-    context,
-    fitted,
-    header,
-    link,
-    preformatted,
-    section,
+from nightly_pipeline.model.message_background import NO_BACKGROUND, Background
+from nightly_pipeline.model.message_blocks import Block, Message, code, context, fitted, header, link, section
+from nightly_pipeline.model.message_incidents import (
+    incident_line,
+    incidents_in_short,
+    is_told_by_incidents,
+    ordered_incidents,
+    own_problems,
 )
+from nightly_pipeline.model.message_lines import tests_text, verdict_text
 from nightly_pipeline.model.mrkdwn import escape_mrkdwn
-from nightly_pipeline.model.outcomes import NightStatus, StageOutcome, TestFailure
-from nightly_pipeline.model.quantities import duration_text
+from nightly_pipeline.model.outcomes import NightStatus, TestFailure
+from nightly_pipeline.model.quantities import duration_text, instant_text
 from nightly_pipeline.model.reading import (
     Item,
     Tone,
     causes,
     consequences,
     count_collected,
-    counts_line,
     counts_run,
     counts_words,
     duration_s,
@@ -43,40 +43,38 @@ from nightly_pipeline.model.reading import (
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id
-from nightly_pipeline.model.untrusted import clip, excerpt, first_line, one_line, short_line
-
-Message = tuple[str, list[Block]]
-"""The text of the notification, and the blocks."""
+from nightly_pipeline.model.untrusted import clip, first_line, one_line
 
 _MARKS = {Tone.GOOD: "✅", Tone.BAD: "❌", Tone.UNKNOWN: "⚠️", Tone.PENDING: "⏳"}
+_NEW = frozenset({Verdict.NEW, Verdict.UNKNOWN})
 _PROBLEMS_IN_THE_MESSAGE = 10
 _TESTS_IN_THE_MESSAGE = 3
-_TESTS_IN_THE_THREAD = 25
-_NOT_TRIED_NAMED = 20
-_MESSAGE_LIMIT = 1_500
-_TEST_MESSAGE_LIMIT = 600
+_LABELS_NAMED = 20
 
 
-def night_message(report: Report, links: Links = NO_LINKS) -> Message:
+def night_message(report: Report, links: Links = NO_LINKS, background: Background = NO_BACKGROUND) -> Message:
     """The one message of a night; the same function for a night that has begun, goes on, or is over.
 
     Returns:
         The notification's text, and at most 45 blocks of at most 12,000 characters.
     """
     title = f"{_MARKS[night_tone(report)]} {_title(report)}"
-    head = [header(title), *_warnings(report), section([_in_short(report)])]
-    body = [section(_problem(item)) for item in causes(report)]
+    head = [header(title), *_warnings(report, background), section([_in_short(report)])]
+    tail = list(_end(report, links, background))
     return _notification(report), fitted(
-        head, body, list(_end(report, links)), noun="problem", most=_PROBLEMS_IN_THE_MESSAGE
+        head, _problems(report, background), tail, noun="problem", most=_PROBLEMS_IN_THE_MESSAGE
     )
 
 
-def thread_messages(report: Report, links: Links = NO_LINKS) -> list[Message]:
-    """Details for the message's thread: one message for each cell that has a problem of its own."""
-    found = causes(report)
+def _problems(report: Report, background: Background) -> list[Block]:
+    """New incidents, then what no incident tells, then the incidents that are known already."""
+    incidents = ordered_incidents(report.judgement)
+    new = [one for one in incidents if one.verdict in _NEW]
+    known = [one for one in incidents if one.verdict not in _NEW]
     return [
-        _cell_message(cell, [item for item in found if item.cell == cell], links)
-        for cell in dict.fromkeys(item.cell for item in found)
+        *(section(incident_line(incident, background.mentions)) for incident in new),
+        *(section(_problem(item)) for item in own_problems(report)),
+        *(section(incident_line(incident, background.mentions)) for incident in known),
     ]
 
 
@@ -93,43 +91,56 @@ def _notification(report: Report) -> str:
     return escape_mrkdwn(clip(f"{_title(report)}{problems}", 500))
 
 
-def _warnings(report: Report) -> Iterator[Block]:
+def _warnings(report: Report, background: Background) -> Iterator[Block]:
     warning = mock_note(report)
     lines = [f"*{warning}*"] if warning else []
-    lines += [f"_{escape_mrkdwn(note)}_" for note in notes(report)]
+    lines += [f"_{escape_mrkdwn(note)}_" for note in (*notes(report), *background.remarks)]
     if lines:
         yield context(lines)
 
 
 def _in_short(report: Report) -> str:
-    own, following = causes(report), consequences(report)
-    if own or following:
-        not_tried = f", {plural(len(following), 'step')} not tried because of that" if following else ""
-        return f"*{plural(len(own), 'problem')}*{not_tried}"
-    if report.running:
-        return "Nothing has failed so far."
-    if report.status is NightStatus.GREEN:
+    troubles = _troubles(report)
+    sentences = [_state(report, troubled=bool(troubles)), troubles, _fixed(report.judgement)]
+    return ". ".join(sentence.removesuffix(".") for sentence in sentences if sentence) + "."
+
+
+def _state(report: Report, *, troubled: bool) -> str:
+    if report.status is NightStatus.GREEN and not report.running:
         return f"All {plural(len(items(report)), 'step')} good."
-    return "Nothing was planned, so nothing is known."
+    if troubled:
+        return ""
+    return "Nothing has failed so far." if report.running else "Nothing was planned, so nothing is known."
+
+
+def _troubles(report: Report) -> str:
+    """`2 new incidents, 1 recurring; 3 other problems, 6 steps not tried because of that`."""
+    incidents = incidents_in_short(report.judgement) if report.judgement else ""
+    own, following = own_problems(report), consequences(report)
+    problems = ""
+    if own or (following and not incidents):
+        problems = plural(len(own), "other problem" if incidents else "problem")
+    named = "; ".join(f"*{part}*" for part in (incidents, problems) if part)
+    not_tried = f", {plural(len(following), 'step')} not tried because of that" if following else ""
+    return f"{named}{not_tried}"
+
+
+def _fixed(judgement: Judgement | None) -> str:
+    fixed = sum(one.verdict is Verdict.FIXED for one in judgement.verdicts) if judgement else 0
+    return f"Fixed since last time: {plural(fixed, 'test')}" if fixed else ""
 
 
 def _problem(item: Item) -> Iterator[str]:
-    yield f"{item.symbol} *{escape_mrkdwn(one_line(item.label))}* {item.word}{_tests(item)}"
+    yield f"{item.symbol} *{escape_mrkdwn(one_line(item.label))}* {item.word}{tests_text(item)}"
     if item.failures:
         for failure in item.failures[:_TESTS_IN_THE_MESSAGE]:
             why = f" {code(first_line(failure.message), limit=120)}" if failure.message.strip() else ""
-            yield f"  • *{code(_short_name(failure), limit=160)}*{_verdict(failure)}{why}"
+            yield f"  • *{code(_short_name(failure), limit=160)}*{verdict_text(failure)}{why}"
         left_out = len(item.failures) - _TESTS_IN_THE_MESSAGE
         if left_out > 0:
             yield f"  • {plural(left_out, 'more test')}"
     elif item.outcome.message:
         yield f"  {code(first_line(item.outcome.message), limit=200)}"
-
-
-def _tests(item: Item) -> str:
-    stage = item.outcome
-    counted = isinstance(stage, StageOutcome) and any(stage.counts.model_dump().values())
-    return f": {counts_line(stage)}" if isinstance(stage, StageOutcome) and counted else ""
 
 
 def _short_name(failure: TestFailure) -> str:
@@ -138,19 +149,21 @@ def _short_name(failure: TestFailure) -> str:
     return name if separator and name.strip() else path
 
 
-def _verdict(failure: TestFailure) -> str:
-    known = [word for word in (failure.verdict, failure.since and f"since {failure.since}") if word]
-    return f" {escape_mrkdwn(one_line(', '.join(known)))}" if known else ""
-
-
-def _end(report: Report, links: Links) -> Iterator[Block]:
+def _end(report: Report, links: Links, background: Background) -> Iterator[Block]:
+    told = [item for item in causes(report) if is_told_by_incidents(item, report.judgement)]
+    if told:
+        yield context([f"Stages of the incidents: {_labels(told)}"])
     following = consequences(report)
     if following:
-        named = ", ".join(escape_mrkdwn(one_line(item.label)) for item in following[:_NOT_TRIED_NAMED])
-        left_out = len(following) - _NOT_TRIED_NAMED
-        yield context([f"Not tried: {named}{f' and {left_out} more' if left_out > 0 else ''}"])
+        yield context([f"Not tried: {_labels(following)}"])
     yield section(_counts(report))
-    yield context([" · ".join(_facts(report, links))])
+    yield context([" · ".join(_facts(report, links, background))])
+
+
+def _labels(found: Sequence[Item]) -> str:
+    named = ", ".join(escape_mrkdwn(one_line(item.label)) for item in found[:_LABELS_NAMED])
+    left_out = len(found) - _LABELS_NAMED
+    return f"{named}{f' and {left_out} more' if left_out > 0 else ''}"
 
 
 def _counts(report: Report) -> Iterator[str]:
@@ -160,47 +173,20 @@ def _counts(report: Report) -> Iterator[str]:
     yield f"*Tests* {counts_words(counts_run(report))}; dry runs collected {count_collected(report):,}"
 
 
-def _facts(report: Report, links: Links) -> Iterator[str]:
+def _facts(report: Report, links: Links, background: Background) -> Iterator[str]:
     if web_address(links.page):
         yield link("the night's page", links.page)
-    if not report.running:
-        yield f"took {duration_text(duration_s(report))}"
+    yield _duration(report, background.usual_s)
     yield f"engine {report.engine}"
     yield f"revision {code(short_revision(report), limit=40)}"
     yield link(f"run {short_run_id(report.run_id)}", links.run(report.run_id))
     yield f"profile {code(report.profile, limit=60)}"
 
 
-def _cell_message(cell: str, problems: Sequence[Item], links: Links) -> Message:
-    words = ", ".join(f"{item.name} {item.word}" for item in problems)
-    head = [section([f"*{escape_mrkdwn(one_line(cell))}*"])]
-    body = [block for item in problems for block in _details(item, links)]
-    return escape_mrkdwn(short_line(f"{cell}: {words}", 500)), fitted(head, body, [], noun="detail")
-
-
-def _details(item: Item, links: Links) -> Iterator[Block]:
-    runner = f" on {escape_mrkdwn(one_line(item.runner))}" if item.runner else ""
-    took = f", {duration_text(item.outcome.duration_s)}" if item.outcome.duration_s else ""
-    lines = [f"{item.symbol} *{escape_mrkdwn(one_line(item.name))}* {item.word}{_tests(item)}{runner}{took}"]
-    linked = [link(name, links.artifact(key)) for name, key in sorted(item.outcome.artifacts.items())]
-    if linked:
-        lines.append(" · ".join(linked))
-    yield section(lines)
-    if item.outcome.message:
-        yield section(
-            [preformatted(excerpt(item.outcome.message, lines=25, characters=_MESSAGE_LIMIT), limit=2_500)]
-        )
-    yield from _failing(item.failures)
-
-
-def _failing(failures: Sequence[TestFailure]) -> Iterator[Block]:
-    for failure in failures[:_TESTS_IN_THE_THREAD]:
-        lines = [f"• {code(failure.test, limit=500)}{_verdict(failure)}"]
-        if failure.message.strip():
-            lines.append(
-                preformatted(excerpt(failure.message, lines=10, characters=_TEST_MESSAGE_LIMIT), limit=1_200)
-            )
-        yield section(lines)
-    left_out = len(failures) - _TESTS_IN_THE_THREAD
-    if left_out > 0:
-        yield context([f"… {plural(left_out, 'more test')}: see the JUnit file"])
+def _duration(report: Report, usual_s: float | None) -> str:
+    # Only one whole run compares with the nights before it.
+    compares = usual_s is not None and not report.partial and len(report.runs) == 1
+    usual = f" (as a rule {duration_text(usual_s)})" if compares else ""
+    if report.running:
+        return f"began at {instant_text(report.started_at)}{usual}"
+    return f"took {duration_text(duration_s(report))}{usual}"

@@ -11,6 +11,8 @@ from nightly_pipeline.model.mrkdwn import MAX_BLOCKS, MAX_CHARACTERS, MAX_SECTIO
 from nightly_pipeline.model.untrusted import clip, one_line, short_line
 
 Block = dict[str, Any]
+Message = tuple[str, list[Block]]
+"""The text of the notification, and the blocks."""
 
 _MAX_HEADER = 150
 _ROOM_FOR_MORE = 250

@@ -151,6 +151,11 @@ class ArtifactStore(Protocol):
 class Notifier(Protocol):
     """Delivers the team's message."""
 
+    @property
+    def can_update(self) -> bool:
+        """Whether a message can be changed and answered in a thread; else every `post` is a message of its own."""
+        ...
+
     def post(
         self, *, text: str, blocks: list[dict[str, Any]], key: str, thread_of: str | None = None
     ) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from slack_sdk import WebClient
@@ -22,6 +22,8 @@ from nightly_pipeline.model.mrkdwn import escape_mrkdwn
 from nightly_pipeline.tools.artifacts import quote_name
 from nightly_pipeline.tools.slack_limits import fit_blocks, fit_text
 from nightly_pipeline.tools.slack_transport import (
+    PATIENT,
+    Patience,
     RefusedError,
     error_code,
     reached,
@@ -36,7 +38,6 @@ Blocks = list[dict[str, Any]]
 
 _log = logging.getLogger(__name__)
 
-_TIMEOUT_S = 15
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
 _UNDISPLAYABLE = frozenset({"msg_blocks_too_long", "msg_too_long", "invalid_blocks", "invalid_blocks_format"})
 
@@ -56,6 +57,8 @@ class MessageRecords(Protocol):
 class NullNotifier:
     """Sends nothing: Slack is not configured."""
 
+    can_update = False
+
     def __repr__(self) -> str:
         return "NullNotifier()"
 
@@ -70,9 +73,14 @@ class WebhookNotifier:
     So every call is a message of its own, and what belongs in a thread is not sent: the page has it.
     """
 
-    def __init__(self, url: str, *, first_wait_s: float = 0.5) -> None:
+    can_update = False
+
+    def __init__(self, url: str, *, patience: Patience = PATIENT) -> None:
         self._client = WebhookClient(
-            url, timeout=_TIMEOUT_S, retry_handlers=retry_handlers(first_wait_s), logger=silent_logger()
+            url,
+            timeout=patience.timeout_s,
+            retry_handlers=retry_handlers(patience),
+            logger=silent_logger(),
         )
 
     def __repr__(self) -> str:
@@ -102,10 +110,14 @@ class WebhookNotifier:
 
 @dataclass(frozen=True)
 class _Sent:
-    """A message on record. `channel` is Slack's id of it: updates take no channel names."""
+    """A message on record. `channel` is Slack's id of it: updates take no channel names.
+
+    `permalink` is asked for once.
+    """
 
     channel: str
     timestamp: str
+    permalink: str | None = None
 
 
 class SlackNotifier:
@@ -116,8 +128,10 @@ class SlackNotifier:
         channel: name or id of the channel; the bot must be in it.
         state: remembers each key's message.
         base_url: Slack's API, when it is not the real one.
-        first_wait_s: before the first of three retries; each later wait doubles.
+        patience: how long it may take.
     """
+
+    can_update = True
 
     def __init__(
         self,
@@ -126,15 +140,15 @@ class SlackNotifier:
         *,
         state: MessageRecords,
         base_url: str | None = None,
-        first_wait_s: float = 0.5,
+        patience: Patience = PATIENT,
     ) -> None:
         self._channel = channel
         self._state = state
         self._client = WebClient(
             token,
             base_url=f"{base_url.rstrip('/')}/" if base_url else WebClient.BASE_URL,
-            timeout=_TIMEOUT_S,
-            retry_handlers=retry_handlers(first_wait_s),
+            timeout=patience.timeout_s,
+            retry_handlers=retry_handlers(patience),
             logger=silent_logger(),
         )
 
@@ -163,7 +177,7 @@ class SlackNotifier:
             if error.code not in _UNDISPLAYABLE:
                 raise refused(error.code, key) from None
             sent = self._deliver_text(_without_details(text, error.code), key, thread)
-        return self._permalink(sent)
+        return sent.permalink or self._permalink(key, sent)
 
     def _deliver_text(self, text: str, key: str, thread: _Sent | None) -> _Sent:
         try:
@@ -203,7 +217,7 @@ class SlackNotifier:
         self._remember(key, sent)
         return sent
 
-    def _permalink(self, sent: _Sent) -> str | None:
+    def _permalink(self, key: str, sent: _Sent) -> str | None:
         """A convenience: without it the message is as delivered as with it."""
         try:
             answer = self._call(
@@ -211,7 +225,11 @@ class SlackNotifier:
             )
         except (RefusedError, NotificationError):
             return None
-        return str(answer["permalink"]) if answer.get("permalink") else None
+        if not answer.get("permalink"):
+            return None
+        known = replace(sent, permalink=str(answer["permalink"]))
+        self._remember(key, known)
+        return known.permalink
 
     def _call(self, method: Callable[..., SlackResponse], **arguments: Any) -> dict[str, Any]:
         try:
@@ -225,7 +243,11 @@ class SlackNotifier:
         try:
             content = self._state.read(self._place(key))
             document = json.loads(content) if content else {}
-            return _Sent(channel=str(document["channel"]), timestamp=str(document["ts"]))
+            return _Sent(
+                channel=str(document["channel"]),
+                timestamp=str(document["ts"]),
+                permalink=document.get("permalink"),
+            )
         except (KeyError, TypeError, ValueError):
             return None
         except NightlyError as error:
@@ -235,7 +257,7 @@ class SlackNotifier:
     def _remember(self, key: str, sent: _Sent) -> None:
         """The message is out: a full disk must not make it look as if it were not."""
         try:
-            record = {"channel": sent.channel, "ts": sent.timestamp}
+            record = {"channel": sent.channel, "ts": sent.timestamp, "permalink": sent.permalink}
             self._state.write(self._place(key), json.dumps(record).encode())
         except NightlyError as error:
             _log.warning("the Slack message for %s will be sent anew, not updated: %s", key, error.message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.client import HTTPException
 from typing import TypeVar
 
@@ -24,8 +25,6 @@ from nightly_pipeline.errors import NotificationError
 
 Answer = TypeVar("Answer")
 
-LONGEST_WAIT_S = 120.0
-_RETRIES = 3
 _OK = 200
 _SERVER_ERROR = 500
 
@@ -39,8 +38,34 @@ _WEBHOOK = frozenset(
 _CODE = re.compile(r"[a-z][a-z0-9_]{1,60}")
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How much a call to Slack may cost in time.
+
+    Attributes:
+        retries: after rate limits, server errors and broken connections, each.
+        longest_wait_s: a rate limit that asks for more is not waited for: meanwhile the step holds a slot.
+        timeout_s: of one call.
+        first_wait_s: before the first retry; each later wait doubles.
+    """
+
+    retries: int = 3
+    longest_wait_s: float = 120.0
+    timeout_s: int = 15
+    first_wait_s: float = 0.5
+
+
+PATIENT = Patience()
+BRISK = Patience(retries=1, longest_wait_s=5.0, timeout_s=8)
+"""For what comes again soon by itself, and for places that must not wait (Dagster ends a sensor after 60 s)."""
+
+
 class _PatientRateLimit(RateLimitErrorRetryHandler):
-    """Waits as long as Slack asks for, but not for an hour: meanwhile the step holds a slot."""
+    """Waits as long as Slack asks for, within limits."""
+
+    def __init__(self, patience: Patience) -> None:
+        super().__init__(max_retry_count=patience.retries)
+        self._longest_wait_s = patience.longest_wait_s
 
     def _can_retry(
         self,
@@ -51,7 +76,7 @@ class _PatientRateLimit(RateLimitErrorRetryHandler):
         error: Exception | None = None,
     ) -> bool:
         limited = super()._can_retry(state=state, request=request, response=response, error=error)
-        return limited and response is not None and _wait_s(response.headers) <= LONGEST_WAIT_S
+        return limited and response is not None and _wait_s(response.headers) <= self._longest_wait_s
 
 
 class _AnyServerError(RetryHandler):
@@ -68,13 +93,13 @@ class _AnyServerError(RetryHandler):
         return response is not None and response.status_code >= _SERVER_ERROR
 
 
-def retry_handlers(first_wait_s: float) -> list[RetryHandler]:
+def retry_handlers(patience: Patience) -> list[RetryHandler]:
     """Handlers for a slack_sdk client; they take the place of its default ones."""
-    backoff = BackoffRetryIntervalCalculator(backoff_factor=first_wait_s)
+    backoff = BackoffRetryIntervalCalculator(backoff_factor=patience.first_wait_s)
     return [
-        ConnectionErrorRetryHandler(max_retry_count=_RETRIES, interval_calculator=backoff),
-        _PatientRateLimit(max_retry_count=_RETRIES),
-        _AnyServerError(max_retry_count=_RETRIES, interval_calculator=backoff),
+        ConnectionErrorRetryHandler(max_retry_count=patience.retries, interval_calculator=backoff),
+        _PatientRateLimit(patience),
+        _AnyServerError(max_retry_count=patience.retries, interval_calculator=backoff),
     ]
 
 

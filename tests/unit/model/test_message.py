@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightly_pipeline.model.links import Links
-from nightly_pipeline.model.message import Message, night_message, thread_messages
-from nightly_pipeline.model.message_blocks import Block, code, escaped_within, fitted, link, section
+from nightly_pipeline.model.message import night_message
+from nightly_pipeline.model.message_background import Background
+from nightly_pipeline.model.message_blocks import Block, Message, code, escaped_within, fitted, link, section
+from nightly_pipeline.model.message_thread import thread_messages
 from nightly_pipeline.model.mrkdwn import MAX_BLOCKS, MAX_CHARACTERS, MAX_SECTION, MAX_TEXT, characters
 from nightly_pipeline.model.reading import MOCK_NOTE
 from nightly_pipeline.model.report import Report
@@ -145,6 +147,39 @@ def test_a_running_night_says_how_far_it_is_and_no_duration() -> None:
     assert "took" not in text
 
 
+def test_the_duration_stands_beside_the_usual_one_where_that_is_known() -> None:
+    usual = Background(usual_s=10_920)
+    again = whole_night(runs=[run_facts(run_id="a"), run_facts(run_id="b", rerun_of="a")])
+
+    assert "took 3 h 12 min (as a rule 3 h 2 min)" in whole(night_message(whole_night(), background=usual))
+    assert "as a rule" not in whole(night_message(whole_night()))
+    assert "as a rule" not in whole(night_message(again, background=usual)), "two runs are no night"
+
+
+def test_a_running_night_says_when_it_began_which_does_not_change() -> None:
+    report = night([image()], [stage(status="not_run")], runs=[run_facts("running")])
+
+    assert "began at 2026-11-20 08:00 UTC (as a rule 3 h 0 min)" in whole(
+        night_message(report, background=Background(usual_s=10_800))
+    )
+
+
+def test_remarks_stand_in_the_small_print() -> None:
+    said = Background(remarks=("Run on <2026-11-25>: this is a night of the past.",))
+
+    assert "_Run on &lt;2026-11-25&gt;: this is a night of the past._" in whole(
+        night_message(whole_night(), background=said)
+    )
+
+
+def test_more_replies_than_a_thread_takes_are_counted() -> None:
+    cells = [image(f"framework{n}", "amd64", "framework", "failed") for n in range(30)]
+    messages = thread_messages(night(cells))
+
+    assert len(messages) == 20
+    assert messages["more"][0] == "… 11 more replies: see the night's page."
+
+
 def test_links_are_those_of_the_web_only() -> None:
     local = Links(artifact=lambda key: f"/home/a/{key}", page="/home/a/report.html")
 
@@ -153,23 +188,24 @@ def test_links_are_those_of_the_web_only() -> None:
         night_message(whole_night(), LINKS)
     )
     assert "/home/a" not in whole(night_message(broken_night(), local))
-    assert "junit.xml" in whole(thread_messages(broken_night(), local)[1])
+    assert "junit.xml" in whole(thread_messages(broken_night(), local)["sglang/amd64"])
 
 
 def test_the_thread_has_one_message_for_each_cell_with_a_problem_of_its_own() -> None:
     messages = thread_messages(broken_night(), LINKS)
 
-    assert [text for text, _ in messages] == [
-        "vllm/arm64: runtime_image failed",
-        "sglang/amd64: unit failed, e2e_multi_gpu infra_error",
-        "trtllm/amd64: integration timed_out, e2e_single_gpu no_tests",
-    ]
-    assert "```[runtime 4/9] RUN uv pip install vllm\nERROR: No matching distribution" in whole(messages[0])
-    assert "`tests/unit/test_router.py::test_prefers_the_warm_worker`" in whole(messages[1])
+    assert {cell: text for cell, (text, _) in messages.items()} == {
+        "vllm/arm64": "vllm/arm64: runtime_image failed",
+        "sglang/amd64": "sglang/amd64: unit failed, e2e_multi_gpu infra_error",
+        "trtllm/amd64": "trtllm/amd64: integration timed_out, e2e_single_gpu no_tests",
+    }
+    log_end = "```[runtime 4/9] RUN uv pip install vllm\nERROR: No matching distribution"
+    assert log_end in whole(messages["vllm/arm64"])
+    assert "`tests/unit/test_router.py::test_prefers_the_warm_worker`" in whole(messages["sglang/amd64"])
 
 
 def test_a_green_night_has_no_thread() -> None:
-    assert thread_messages(whole_night()) == []
+    assert thread_messages(whole_night()) == {}
 
 
 def test_problems_beyond_the_first_are_counted() -> None:
@@ -188,7 +224,7 @@ def test_tests_beyond_the_first_are_counted() -> None:
 
 
 def test_a_thread_counts_what_it_leaves_out() -> None:
-    blocks = thread_messages(failing_night(500, message="x" * 5_000))[0][1]
+    blocks = thread_messages(failing_night(500, message="x" * 5_000))["vllm/amd64"][1]
     shown = sum(text.startswith("• ") for text in texts(blocks))
     body = 1 + 25 + 1  # the stage's line, the tests, and the count of the tests beyond 25
 
@@ -209,7 +245,7 @@ def test_messages_keep_the_limits(test: str, message: str, tests: int, stages: i
     )
 
     assert within_limits(night_message(report, LINKS))
-    assert all(within_limits(one) for one in thread_messages(report, LINKS))
+    assert all(within_limits(one) for one in thread_messages(report, LINKS).values())
 
 
 def test_a_night_of_hundreds_of_cells_keeps_the_limits() -> None:
@@ -239,7 +275,7 @@ def test_no_text_makes_a_link_or_mentions_anyone(test: str, message: str) -> Non
         date=test,
     )
 
-    for text, blocks in [night_message(report, LINKS), *thread_messages(report, LINKS)]:
+    for text, blocks in [night_message(report, LINKS), *thread_messages(report, LINKS).values()]:
         for shown in [text, *texts([block for block in blocks if block["type"] != "header"])]:
             assert not set(OURS.sub("", shown)) & set("<>")
             assert not re.search(r"&(?!amp;|lt;|gt;)", shown)

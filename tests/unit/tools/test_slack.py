@@ -8,9 +8,11 @@ import pytest
 
 from nightly_pipeline.errors import DiskFull, NotificationError
 from nightly_pipeline.tools.slack import NullNotifier, SlackNotifier, WebhookNotifier
+from nightly_pipeline.tools.slack_transport import BRISK, Patience
 from tests.fakes.slack_server import CHANNEL_ID, TOKEN, WEBHOOK_PATH, Answer, FakeSlack
 
 NIGHT = "2026-11-20"
+HASTY = Patience(first_wait_s=0.01)
 
 
 class Records:
@@ -39,7 +41,7 @@ def records() -> Records:
 
 
 def notifier(slack: FakeSlack, records: Records, token: str = TOKEN) -> SlackNotifier:
-    return SlackNotifier(token, "#nightly-builds", state=records, base_url=slack.base_url, first_wait_s=0.01)
+    return SlackNotifier(token, "#nightly-builds", state=records, base_url=slack.base_url, patience=HASTY)
 
 
 def section(text: str) -> dict[str, object]:
@@ -157,7 +159,7 @@ def test_an_answer_that_is_not_json_is_a_notification_error(slack, records):
 
 
 def test_slack_not_reachable_is_a_notification_error(records):
-    team = SlackNotifier(TOKEN, "#c", state=records, base_url="http://127.0.0.1:1/api/", first_wait_s=0.01)
+    team = SlackNotifier(TOKEN, "#c", state=records, base_url="http://127.0.0.1:1/api/", patience=HASTY)
     with pytest.raises(NotificationError, match="could not be reached"):
         team.post(text="a", blocks=[], key=NIGHT)
 
@@ -206,7 +208,7 @@ def test_the_token_is_in_no_repr_log_or_exception(slack, records, caplog):
 
 
 def test_a_webhook_message_is_sent(slack):
-    WebhookNotifier(slack.webhook_url, first_wait_s=0.01).post(
+    WebhookNotifier(slack.webhook_url, patience=HASTY).post(
         text="green", blocks=[section("green")], key=NIGHT
     )
     (message,) = slack.messages.values()
@@ -215,13 +217,13 @@ def test_a_webhook_message_is_sent(slack):
 
 def test_a_webhook_waits_out_limits_and_server_errors(slack):
     slack.will_answer("webhook", Answer(429, "", {"Retry-After": "0"}), Answer(502, "<html>"))
-    WebhookNotifier(slack.webhook_url, first_wait_s=0.01).post(text="green", blocks=[], key=NIGHT)
+    WebhookNotifier(slack.webhook_url, patience=HASTY).post(text="green", blocks=[], key=NIGHT)
     assert len(slack.messages) == 1
 
 
 def test_a_webhook_whose_blocks_are_refused_sends_the_text(slack):
     slack.will_answer("webhook", Answer(400, "invalid_blocks"))
-    WebhookNotifier(slack.webhook_url, first_wait_s=0.01).post(text="red", blocks=[section("x")], key=NIGHT)
+    WebhookNotifier(slack.webhook_url, patience=HASTY).post(text="red", blocks=[section("x")], key=NIGHT)
     (message,) = slack.messages.values()
     assert "invalid_blocks" in message["text"]
     assert "blocks" not in message
@@ -238,7 +240,7 @@ def test_a_webhook_whose_blocks_are_refused_sends_the_text(slack):
 def test_a_webhook_that_refuses_is_a_notification_error_without_its_address(slack, caplog, answer, code):
     caplog.set_level(logging.DEBUG)
     slack.will_answer("webhook", answer)
-    webhook = WebhookNotifier(slack.webhook_url, first_wait_s=0.01)
+    webhook = WebhookNotifier(slack.webhook_url, patience=HASTY)
     with pytest.raises(NotificationError, match=code) as caught:
         webhook.post(text="a", blocks=[], key=NIGHT)
     assert WEBHOOK_PATH not in repr(webhook) + caplog.text + str(caught.value)
