@@ -102,6 +102,7 @@ class EntryRow(Record):
         status: a word of the outcomes.
         size_bytes, pushed_bytes, build_wall_s, cache_hit_rate: of images; None elsewhere.
         passed, failed, skipped, errors, collected: tests of a stage; 0 elsewhere.
+        seen: False when it never began in this run and `status` only says why: an older result of the night counts.
     """
 
     date: str
@@ -127,6 +128,7 @@ class EntryRow(Record):
     skipped: int = 0
     errors: int = 0
     collected: int = 0
+    seen: bool = True
 
 
 class NightRow(Record):

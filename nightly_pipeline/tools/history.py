@@ -1,0 +1,166 @@
+"""What is remembered of every night: partitioned Parquet, queried with DuckDB. `steps.ports.History`.
+
+A file that is damaged or not ours is left out and named (`problems`): a history that lacks a night must not look
+like one in which that night was good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from nightly_pipeline.model.history import BAD_RESULTS, EntryRow, NightRow, TestIdentity, TestRow
+from nightly_pipeline.tools.history_files import (
+    NIGHT_PART,
+    ROWS_A_GROUP,
+    HistoryProblem,
+    run_path,
+    write_parquet,
+    writing,
+)
+from nightly_pipeline.tools.history_query import HistoryReader, Question
+from nightly_pipeline.tools.history_table import RowT, rows_of, table_of
+
+_FEW = 200
+"""So many node ids are compared one by one, which lets whole row groups be skipped."""
+
+_NEWEST_ENTRIES = """
+WITH runs AS (SELECT date, run_id, max(started_at) AS run_started FROM history WHERE record = 'night' GROUP BY ALL)
+SELECT entry.* FROM history AS entry LEFT JOIN runs USING (date, run_id) WHERE record = 'entry'
+QUALIFY row_number() OVER (
+    PARTITION BY date, framework, arch, name
+    ORDER BY coalesce(seen, true) DESC, run_started DESC NULLS LAST, run_id DESC
+) = 1
+ORDER BY date, framework, arch NULLS LAST, name
+"""
+_LAST_NIGHTS = "SELECT DISTINCT date FROM history WHERE record = 'test' ORDER BY date DESC LIMIT ?"
+_NIGHT, _ENTRY, _TEST, _IDENTITY = (
+    tuple(row.model_fields) for row in (NightRow, EntryRow, TestRow, TestIdentity)
+)
+_IN_ORDER = "ORDER BY framework, arch, stage, node_id, date, finished_at NULLS FIRST, run_id, part"
+
+
+class ParquetHistory:
+    """The history below a folder. Safe to use from several processes at a time; each query sees whole runs.
+
+    Args:
+        root: the folder; it is made by the first write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._reader = HistoryReader(root)
+
+    def __repr__(self) -> str:
+        return f"ParquetHistory({str(self._root)!r})"
+
+    def write(self, night: NightRow, entries: Sequence[EntryRow], tests: Sequence[TestRow]) -> None:
+        """Write a run's rows, whole or not at all; a run that is there already is replaced.
+
+        Raises:
+            ValueError: a row is of another night or run.
+            DiskFull, EnvironmentNotReady: the folder cannot be written to; the history is as it was.
+        """
+        _check([*entries, *tests], night.date, night.run_id)
+        table = table_of(tests, NIGHT_PART, entries=entries, night=night)
+        self._put(table, night.date, night.run_id, NIGHT_PART)
+
+    def add(self, tests: Sequence[TestRow], *, date: str, run_id: str, part: str) -> None:
+        """Add rows that came otherwise (a confirming rerun, an import); the same part of a run is replaced.
+
+        Raises:
+            ValueError: a row is of another night or run, or the part is the night's own.
+            DiskFull, EnvironmentNotReady: the folder cannot be written to; the history is as it was.
+        """
+        if part == NIGHT_PART:
+            raise ValueError(f"part {NIGHT_PART!r} is what `write` writes")
+        _check(tests, date, run_id)
+        self._put(table_of(tests, part), date, run_id, part)
+
+    def nights(self, *, since: str | None = None, until: str | None = None) -> list[NightRow]:
+        """The runs on record, by date and then by their start."""
+        query = "SELECT * FROM history WHERE record = 'night' ORDER BY date, started_at NULLS FIRST, run_id"
+        return self._rows(NightRow, Question(query, _NIGHT, since=since, until=until))
+
+    def entries(self, *, since: str | None = None, until: str | None = None) -> list[EntryRow]:
+        """Images, publications and stages of those nights: the newest result of each date."""
+        return self._rows(EntryRow, Question(_NEWEST_ENTRIES, _ENTRY, since=since, until=until))
+
+    def tests(self, date: str, *, run_id: str | None = None, bad_only: bool = False) -> list[TestRow]:
+        """Every test of one night (or of one run of it), whatever its source."""
+        conditions, values = ["record = 'test'"], list[str]()
+        if run_id is not None:
+            conditions.append("run_id = ?")
+            values.append(run_id)
+        if bad_only:
+            conditions.append(_is_bad())
+        query = f"SELECT * FROM history WHERE {' AND '.join(conditions)} {_IN_ORDER}"  # noqa: S608 - our own words
+        return self._rows(TestRow, Question(query, _TEST, values, since=date, until=date))
+
+    def of_tests(
+        self, identities: Sequence[TestIdentity], *, since: str | None = None, until: str | None = None
+    ) -> list[TestRow]:
+        """Every row of these tests, a test's rows together, oldest first."""
+        if not identities:
+            return []
+        wanted = {name: [getattr(one, name) for one in identities] for name in TestIdentity.model_fields}
+        condition, values = _among("node_id", wanted["node_id"])
+        query = f"""
+            SELECT * FROM history SEMI JOIN wanted USING (framework, arch, stage, node_id)
+            WHERE record = 'test' AND {condition} {_IN_ORDER}"""  # noqa: S608 - our own words
+        tables = {"wanted": pa.table(wanted)}
+        return self._rows(TestRow, Question(query, _TEST, values, since, until, tables))
+
+    def recent_bad(self, until: str, nights: int, *, since: str | None = None) -> list[TestRow]:
+        """Every row up to `until` of the tests that were bad in one of the last `nights` nights on record.
+
+        Args:
+            until: the newest night that counts.
+            nights: how many nights with rows of tests are looked through for bad results; 1 is `until` alone
+                when it is on record.
+            since: the oldest night whose rows are returned; None is the first on record.
+        """
+        dates = self._reader.ask(Question(_LAST_NIGHTS, ["date"], [nights], until=until))["date"]
+        if not dates:
+            return []
+        query = f"SELECT DISTINCT {', '.join(_IDENTITY)} FROM history WHERE record = 'test' AND {_is_bad()}"  # noqa: S608
+        bad = self._rows(TestIdentity, Question(query, _IDENTITY, since=dates[-1], until=until))
+        return self.of_tests(bad, since=since, until=until)
+
+    def problems(self, *, thorough: bool = False) -> list[HistoryProblem]:
+        """The files that are left out, and why. What is told of the past may lack what they hold.
+
+        Args:
+            thorough: read every page and compare its checksum, instead of each file's footer alone.
+        """
+        return self._reader.problems(thorough=thorough)
+
+    def _rows(self, row: type[RowT], question: Question) -> list[RowT]:
+        return rows_of(row, self._reader.ask(question))
+
+    def _put(self, table: pa.Table, date: str, run_id: str, part: str) -> None:
+        path = run_path(self._root, date, run_id, part)
+        with writing(self._root):
+            write_parquet(path, table.to_batches(), group=ROWS_A_GROUP)
+
+
+def _check(rows: Sequence[EntryRow | TestRow], date: str, run_id: str) -> None:
+    for row in rows:
+        if (row.date, row.run_id) != (date, run_id):
+            raise ValueError(f"a row of {row.date}, run {row.run_id}, among those of {date}, run {run_id}")
+
+
+def _is_bad() -> str:
+    words = ", ".join(f"'{word.value}'" for word in sorted(BAD_RESULTS))
+    return f"result IN ({words})"
+
+
+def _among(column: str, values: Sequence[str]) -> tuple[str, list[str]]:
+    distinct = sorted(set(values))
+    if len(distinct) == 1:
+        return f"{column} = ?", distinct
+    if len(distinct) <= _FEW:
+        return f"{column} IN ({', '.join('?' * len(distinct))})", distinct
+    return f"{column} BETWEEN ? AND ?", [distinct[0], distinct[-1]]

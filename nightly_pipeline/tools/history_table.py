@@ -1,0 +1,130 @@
+"""Rows of the history as one Arrow table, and back: a column for every field of the three kinds of row.
+
+The columns are taken from the rows' classes, so a new optional field is a new column, which older files lack.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import pyarrow as pa
+
+from nightly_pipeline.model.history import EntryRow, NightRow, TestResult, TestRow
+from nightly_pipeline.model.outcomes import Record
+
+VERSION = "1"
+VERSION_KEY = b"nightly.history"
+KINDS: Mapping[str, type[Any]] = {"night": NightRow, "entry": EntryRow, "test": TestRow}
+"""Word in the column `record` -> class of the row."""
+
+RowT = TypeVar("RowT", bound=Record)
+_TYPES: Mapping[Any, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    datetime: pa.timestamp("us", tz="UTC"),
+}
+
+
+def columns_of(row: type[Any]) -> dict[str, pa.DataType]:
+    """Name -> type of the columns a kind of row needs."""
+    hints = get_type_hints(row)
+    return {name: _type(name, hints[name]) for name in row.model_fields}
+
+
+def _type(name: str, annotation: Any) -> pa.DataType:
+    if name == "date":
+        return pa.date32()
+    options = [annotation]
+    if get_origin(annotation) in {Union, types.UnionType}:
+        options = [option for option in get_args(annotation) if option is not type(None)]
+    first = options[0]
+    if get_origin(first) is Literal or (isinstance(first, type) and issubclass(first, StrEnum)):
+        return pa.string()
+    return _TYPES[first]
+
+
+def _schema() -> pa.Schema:
+    columns = {"record": pa.string(), "part": pa.string()}
+    for row in (TestRow, EntryRow, NightRow):
+        columns |= columns_of(row)
+    return pa.schema(list(columns.items()), metadata={VERSION_KEY: VERSION.encode()})
+
+
+SCHEMA = _schema()
+SORTED_BY = ("record", "framework", "arch", "stage", "node_id", "date", "run_id")
+"""A test's rows lie together, so that its history is a small piece of each file."""
+
+
+def table_of(
+    tests: Sequence[TestRow], part: str, *, entries: Sequence[EntryRow] = (), night: NightRow | None = None
+) -> pa.Table:
+    """One run's rows, sorted."""
+    ordered = sorted(tests, key=lambda row: (row.framework, row.arch, row.stage, row.node_id, row.run_id))
+    pieces = [_piece("entry", entries, part), _piece("night", [night] if night else [], part)]
+    return pa.concat_tables([*pieces, _piece("test", ordered, part)])
+
+
+def _piece(record: str, rows: Sequence[Any], part: str) -> pa.Table:
+    own = columns_of(KINDS[record])
+    arrays = []
+    for column in SCHEMA:
+        if column.name in own:
+            arrays.append(_array([getattr(row, column.name) for row in rows], column.type))
+        else:
+            fixed = {"record": record, "part": part}.get(column.name)
+            arrays.append(pa.array([fixed] * len(rows), column.type))
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_string(kind):  # a lone surrogate is legal in Python's text and in no file
+        return pa.array([None if value is None else _text(str(value)) for value in values], kind)
+    if pa.types.is_date(kind):
+        return pa.array(values, pa.string()).cast(kind)
+    if pa.types.is_timestamp(kind):
+        return pa.array([_instant(value) for value in values], kind)
+    return pa.array(values, kind)
+
+
+def _text(value: str) -> str:
+    return value if value.isascii() else value.encode(errors="backslashreplace").decode()
+
+
+def _instant(value: datetime | None) -> datetime | None:
+    """An instant without a zone is meant as UTC, wherever the process runs."""
+    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+def rows_of(row: type[RowT], columns: Mapping[str, list[Any]]) -> list[RowT]:
+    """Rows from columns that were checked when their file was opened; what is null has the field's default."""
+    names = [name for name in row.model_fields if name in columns]
+    defaulted = {name for name in names if not row.model_fields[name].is_required()}
+    lists = [_values(name, columns[name]) for name in names]
+    make: Callable[..., Any] = row.model_construct
+    return [
+        make(
+            **{
+                name: value
+                for name, value in zip(names, values, strict=True)
+                if _is_said(name, value, defaulted)
+            }
+        )
+        for values in zip(*lists, strict=True)
+    ]
+
+
+def _is_said(name: str, value: object, defaulted: set[str]) -> bool:
+    return value is not None or name not in defaulted
+
+
+def _values(name: str, values: list[Any]) -> Iterable[Any]:
+    if name == "result":
+        words = {word.value: word for word in TestResult}
+        return [words[value] for value in values]
+    return values
