@@ -17,16 +17,9 @@ from nightly_pipeline.model.history import TestIdentity, TestResult, TestRow
 from nightly_pipeline.model.incident_words import is_bare_comparison, is_consequence
 from nightly_pipeline.model.judgement import Incident, TestVerdict, Verdict
 from nightly_pipeline.model.signature import says_little, signature_of, title_of
+from nightly_pipeline.model.verdicts import VERDICT_ORDER
 
 _APART = {Verdict.FLAKY: "flaky", Verdict.QUARANTINED: "quarantined"}
-_ORDER = (
-    Verdict.NEW,
-    Verdict.RECURRING,
-    Verdict.UNKNOWN,
-    Verdict.ENVIRONMENT,
-    Verdict.FLAKY,
-    Verdict.QUARANTINED,
-)
 _FIRST_EVER = ""  # sorts before every date
 
 
@@ -95,7 +88,7 @@ def incidents_of(failures: Sequence[Failure]) -> tuple[Incident, ...]:
     groups = list(chain.from_iterable(_split(key, members) for key, members in _by(failures)))
     merged = _without_consequences(groups)
     found = [_incident(group) for group in merged]
-    return tuple(sorted(found, key=lambda one: (_ORDER.index(one.verdict), -len(one.tests), one.id)))
+    return tuple(sorted(found, key=lambda one: (VERDICT_ORDER.index(one.verdict), -len(one.tests), one.id)))
 
 
 def _key(failure: Failure) -> tuple[str, ...]:

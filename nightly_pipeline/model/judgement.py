@@ -95,7 +95,7 @@ class Drift(Record):
 
     Attributes:
         what: `stage`, `test`, `build`, `build_step`, `image_size` or `night`.
-        name: of the test or build step; empty elsewhere.
+        name: of the test or build step; of a build or its size the image (`runtime_image`); empty elsewhere.
         usual, spread: median and median absolute deviation of the nights before, in the unit of `value`.
         nights: how many nights those are.
         slow: it crept there over many nights; `value` is then the median of the last few.

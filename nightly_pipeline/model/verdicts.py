@@ -20,6 +20,17 @@ RATE_NIGHTS = 30
 LEAST_LIKELY = 0.01
 """A row of bad results that a flake's own rate makes less likely than this is no flake any more."""
 
+VERDICT_ORDER = (
+    Verdict.NEW,
+    Verdict.RECURRING,
+    Verdict.UNKNOWN,
+    Verdict.ENVIRONMENT,
+    Verdict.FLAKY,
+    Verdict.FIXED,
+    Verdict.QUARANTINED,
+)
+"""What a reader has to look at first comes first."""
+
 _NOT_THE_TESTS_DOING = frozenset({Verdict.FLAKY, Verdict.ENVIRONMENT})
 
 

@@ -1,0 +1,47 @@
+"""The results of a night that is judged: what is remembered of it, and what only its report knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from nightly_pipeline.model.history import TestResult, TestRow
+from nightly_pipeline.model.outcomes import StageOutcome, TestFailure
+from nightly_pipeline.model.report import Report, identity_of
+from nightly_pipeline.model.signature import signature_of
+
+
+def rows_of_tonight(report: Report, remembered: Iterable[TestRow]) -> list[TestRow]:
+    """The rows of the runs that the report shows, and of failures of which nothing is remembered."""
+    shown = {run.run_id for run in report.runs} or {report.run_id}
+    rows = [row for row in remembered if row.source != "night" or row.run_id in shown]
+    known = {row.identity for row in rows}
+    return [
+        *rows,
+        *(
+            _row(report, stage, failure)
+            for stage in report.stages
+            for failure in stage.failures
+            if identity_of(stage, failure) not in known
+        ),
+    ]
+
+
+def _row(report: Report, stage: StageOutcome, failure: TestFailure) -> TestRow:
+    return TestRow(
+        date=report.date,
+        run_id=stage.run_id,
+        framework=stage.framework,
+        arch=stage.arch,
+        stage=stage.stage,
+        node_id=failure.test,
+        result=TestResult.FAILED,
+        failed_attempts=1,
+        signature=signature_of(failure.message),
+        message=failure.message,
+        image_digest=stage.image_digest,
+        source_revision=report.source_revision,
+        runner=stage.runner,
+        engine_kind=stage.engine.kind if stage.engine else report.engine,
+        finished_at=stage.started_at and stage.started_at + timedelta(seconds=stage.duration_s),
+    )
