@@ -18,9 +18,6 @@ from nightly_pipeline.errors import (
 from nightly_pipeline.tools.registry_client import Call, RegistryClient
 from nightly_pipeline.tools.registry_errors import error_codes
 
-BATCH = 100
-"""How many manifests ECR deletes in one request; the others are held to the same."""
-
 DeleteMany = Callable[[Sequence[str]], Mapping[str, str]]
 """Takes digests; returns why, for those that are still there."""
 
