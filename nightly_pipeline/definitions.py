@@ -6,6 +6,7 @@ import dagster as dg
 
 from nightly_pipeline.assets.automation import night_jobs, night_schedule, summary_job, summary_sensors
 from nightly_pipeline.assets.images import image_asset, index_asset, publication_asset
+from nightly_pipeline.assets.message_sensor import message_sensor
 from nightly_pipeline.assets.naming import JOB_NAME, SUMMARY_JOB_NAME, nights
 from nightly_pipeline.assets.source import source_revision_asset
 from nightly_pipeline.assets.stages import stage_asset
@@ -32,7 +33,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         assets=assets,
         jobs=[*jobs, summary],
         schedules=[night_schedule(jobs[0])],
-        sensors=summary_sensors(summary),
+        sensors=[*summary_sensors(summary), message_sensor(settings, summary)],
         resources={"workplace": Workplace(profile=settings.profile)},
         executor=_executor(settings),
     )

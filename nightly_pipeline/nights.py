@@ -19,6 +19,8 @@ import dagster as dg
 from dagster import DagsterExecutionInterruptedError
 from rich.console import Console
 
+from nightly_pipeline.assets.announcing import open_announcer
+from nightly_pipeline.assets.following import follower, newest_run, nights_to_finish
 from nightly_pipeline.assets.instance import close_dead_runs, find_run, open_instance
 from nightly_pipeline.assets.launch import Launch, Watcher, execute_night, execute_summary, launched_run
 from nightly_pipeline.assets.naming import RUN_DATE_TAG
@@ -40,6 +42,7 @@ from nightly_pipeline.settings import Settings
 from nightly_pipeline.terminal import LiveNight, StatusRow, report_tables
 
 INTERRUPTED = 130
+_LEFT_UNSAID = 3
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,8 @@ def _execute(settings: Settings, instance: dg.DagsterInstance, request: NightReq
         )
         listener = _Listener(settings, instance, request, launch, view)
         ended = suppress(KeyboardInterrupt, DagsterExecutionInterruptedError)  # that it did is on record
-        with view, Watcher(instance, launch, listener), ended:
+        watcher, teller = Watcher(instance, launch, listener), follower(instance, settings, request.date)
+        with view, watcher, teller, ended:
             execute_night(instance, launch, nightly_job)
 
 
@@ -252,6 +256,10 @@ def _summarise(settings: Settings, instance: dg.DagsterInstance, launch: Launch,
 
     with _output_to(settings.home / "runs" / f"{launch.launch_id}.log"):
         execute_summary(instance, nightly_summary_job(), date=launch.date, run_id=run_id)
+        if settings.slack.configured:  # what an outage or a killed process left unsaid of other nights
+            for night in nights_to_finish(open_announcer(settings), instance)[:_LEFT_UNSAID]:
+                newest = newest_run(instance, night)
+                execute_summary(instance, nightly_summary_job(), date=night, run_id=newest)
 
 
 def _to_repeat(plan: Plan, report: Report, *, failed_only: bool) -> list[Key]:

@@ -10,7 +10,7 @@ from nightly_pipeline.model.catalog import Runner
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.tools.leftovers import remove_leftovers
 
-_ACTIVE = [
+ACTIVE = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -22,7 +22,7 @@ _ACTIVE = [
 def prepare_night(instance: dg.DagsterInstance, settings: Settings, *, run_id: str | None = None) -> None:
     """Set the pools' limits from the runners' slots and remove what ended runs left behind."""
     set_pool_limits(instance, settings.table.runners)
-    active = {run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=_ACTIVE))}
+    active = {run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=ACTIVE))}
     hosts = {runner.docker_host for runner in settings.table.runners.values()}
     remove_leftovers(settings.home, hosts, active_runs=active | ({run_id} if run_id else set()))
 

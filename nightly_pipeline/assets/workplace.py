@@ -18,7 +18,7 @@ from nightly_pipeline.planning import make_plan
 from nightly_pipeline.settings import Settings, load_settings
 from nightly_pipeline.steps.bases import bases_of, bases_of_run
 from nightly_pipeline.steps.build import BuildTools
-from nightly_pipeline.steps.ports import History, Notifier
+from nightly_pipeline.steps.ports import History
 from nightly_pipeline.steps.publish import PublishTools
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.source import NightRun, revision_of
@@ -32,7 +32,6 @@ from nightly_pipeline.tools.junit import write_junit
 from nightly_pipeline.tools.leftovers import WORK_FOLDER
 from nightly_pipeline.tools.logins import RegistryLogins, builder_of, digest_behind, open_registries
 from nightly_pipeline.tools.ownership import installation_id
-from nightly_pipeline.tools.slack import NullNotifier, SlackNotifier, WebhookNotifier
 
 
 def open_records(settings: Settings) -> NightRecords:
@@ -53,21 +52,6 @@ def open_source(settings: Settings) -> GitRepository:
     repository = settings.source.repository
     local = settings.root / repository
     return GitRepository(str(local.resolve()) if local.exists() else repository, cache=settings.home / "git")
-
-
-def open_notifier(settings: Settings) -> Notifier:
-    """Who delivers the message: Slack by token, Slack by webhook, or nobody."""
-    slack = settings.slack
-    if slack.token is not None and slack.channel is not None:
-        return SlackNotifier(
-            slack.token.get_secret_value(),
-            slack.channel,
-            base_url=slack.base_url,
-            state=LocalArtifactStore(settings.home / "slack"),
-        )
-    if slack.webhook is not None:
-        return WebhookNotifier(slack.webhook.get_secret_value())
-    return NullNotifier()
 
 
 class Workplace(dg.ConfigurableResource[None]):

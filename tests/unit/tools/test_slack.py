@@ -196,6 +196,33 @@ def test_a_permalink_that_is_not_told_is_none(slack, records):
     assert notifier(slack, records).post(text="a", blocks=[], key=NIGHT) is None
 
 
+def test_who_comes_again_soon_does_not_wait_long(slack, records):
+    slack.will_answer(
+        "chat.postMessage", Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "6"})
+    )
+    team = SlackNotifier(TOKEN, "#c", state=records, base_url=slack.base_url, patience=BRISK)
+    started = time.monotonic()
+    with pytest.raises(NotificationError, match="ratelimited"):
+        team.post(text="a", blocks=[], key=NIGHT)
+    assert time.monotonic() - started < 3
+
+
+def test_where_a_message_can_be_seen_is_asked_once(slack, records):
+    team = notifier(slack, records)
+    addresses = {team.post(text=f"{number}", blocks=[], key=NIGHT) for number in range(3)}
+    assert len(addresses) == 1
+    assert len(slack.asked("chat.getPermalink")) == 1
+
+
+@pytest.mark.parametrize("code", ["channel_not_found", "not_in_channel", "is_archived"])
+def test_a_channel_that_is_not_there_is_named_with_what_to_do(slack, records, code):
+    slack.will_answer("chat.postMessage", Answer.refusal(code))
+    with pytest.raises(NotificationError, match=code) as caught:
+        notifier(slack, records).post(text="a", blocks=[], key=NIGHT)
+    assert "invite" in caught.value.next_step
+    assert slack.messages == {}
+
+
 def test_the_token_is_in_no_repr_log_or_exception(slack, records, caplog):
     caplog.set_level(logging.DEBUG)
     wrong = "xoxb-wrong-and-secret"
