@@ -20,6 +20,7 @@ from nightly_pipeline.tools.history_files import (
     write_parquet,
     writing,
 )
+from nightly_pipeline.tools.history_packing import pack
 from nightly_pipeline.tools.history_query import HistoryReader, Question
 from nightly_pipeline.tools.history_table import RowT, rows_of, table_of
 
@@ -128,6 +129,13 @@ class ParquetHistory:
         query = f"SELECT DISTINCT {', '.join(_IDENTITY)} FROM history WHERE record = 'test' AND {_is_bad()}"  # noqa: S608
         bad = self._rows(TestIdentity, Question(query, _IDENTITY, since=dates[-1], until=until))
         return self.of_tests(bad, since=since, until=until)
+
+    def pack(self, *, before: str) -> list[str]:
+        """Put each month before that of this date into one file, which makes its tests' histories quick to read.
+
+        Returns the months that were packed. Readers see no difference, nor do they of a packing that is killed.
+        """
+        return pack(self._root, before=before)
 
     def problems(self, *, thorough: bool = False) -> list[HistoryProblem]:
         """The files that are left out, and why. What is told of the past may lack what they hold.

@@ -1,93 +1,98 @@
-"""A history in memory, by the rules of the real one."""
+"""A history in memory that behaves as `steps.ports.History` says, and can be told to be out of reach."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.model.history import BAD_RESULTS, EntryRow, NightRow, TestIdentity, TestRow
 
-_LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
-
 
 @dataclass
 class MemoryHistory:
-    """What is written is kept by (date, run id, part).
+    """Rows as they were written, a run at a time.
 
     Attributes:
-        refuses: an error every write raises.
+        nights_by_run, entries_by_run, tests_by_run: (date, run id) -> what `write` was given for it.
+        parts: (date, run id, part) -> what `add` was given.
+        refusal: the error that every call raises, when there is one.
         left_out: what `problems` says.
     """
 
-    refuses: NightlyError | None = None
-    left_out: list[object] = field(default_factory=list)
-    runs: dict[tuple[str, str], tuple[NightRow, list[EntryRow]]] = field(default_factory=dict)
-    parts: dict[tuple[str, str, str], list[TestRow]] = field(default_factory=dict)
+    nights_by_run: dict[tuple[str, str], NightRow] = field(default_factory=dict)
+    entries_by_run: dict[tuple[str, str], tuple[EntryRow, ...]] = field(default_factory=dict)
+    tests_by_run: dict[tuple[str, str], tuple[TestRow, ...]] = field(default_factory=dict)
+    parts: dict[tuple[str, str, str], tuple[TestRow, ...]] = field(default_factory=dict)
+    refusal: NightlyError | None = None
+    left_out: tuple[object, ...] = ()
 
     def write(self, night: NightRow, entries: Sequence[EntryRow], tests: Sequence[TestRow]) -> None:
-        if self.refuses:
-            raise self.refuses
-        self.runs[night.date, night.run_id] = (night, list(entries))
-        self.parts[night.date, night.run_id, "night"] = list(tests)
+        self._open()
+        run = (night.date, night.run_id)
+        self.nights_by_run[run] = night
+        self.entries_by_run[run] = tuple(entries)
+        self.tests_by_run[run] = tuple(tests)
 
     def add(self, tests: Sequence[TestRow], *, date: str, run_id: str, part: str) -> None:
-        if self.refuses:
-            raise self.refuses
-        self.parts[date, run_id, part] = list(tests)
+        self._open()
+        self.parts[date, run_id, part] = tuple(tests)
 
     def nights(self, *, since: str | None = None, until: str | None = None) -> list[NightRow]:
-        nights = [night for night, _ in self.runs.values() if _within(night.date, since, until)]
-        return sorted(nights, key=lambda night: (night.date, night.started_at or _LONG_AGO, night.run_id))
+        self._open()
+        found = [one for one in self.nights_by_run.values() if _within(one.date, since, until)]
+        return sorted(found, key=_start)
 
     def entries(self, *, since: str | None = None, until: str | None = None) -> list[EntryRow]:
-        newest: dict[tuple[str, str, str, str], EntryRow] = {}
+        newest: dict[tuple[str, str, str | None, str], EntryRow] = {}
         for night in self.nights(since=since, until=until):
-            for entry in self.runs[night.date, night.run_id][1]:
-                key = (entry.date, entry.framework, entry.arch or "~", entry.name)
-                if entry.seen or key not in newest or not newest[key].seen:
-                    newest[key] = entry
-        return [newest[key] for key in sorted(newest)]
+            for row in self.entries_by_run[night.date, night.run_id]:
+                key = (row.date, row.framework, row.arch, row.name)
+                if row.seen or key not in newest:
+                    newest[key] = row
+        return sorted(newest.values(), key=lambda row: row.date)
 
     def tests(self, date: str, *, run_id: str | None = None, bad_only: bool = False) -> list[TestRow]:
+        self._open()
+        bad = {"failed", "error", "crashed"}
         return [
             row
-            for row in self._rows(date, date)
-            if run_id in {None, row.run_id} and (not bad_only or row.result in BAD_RESULTS)
+            for row in self._rows()
+            if row.date == date
+            and (run_id is None or row.run_id == run_id)
+            and (not bad_only or row.result in bad)
         ]
 
     def of_tests(
         self, identities: Sequence[TestIdentity], *, since: str | None = None, until: str | None = None
     ) -> list[TestRow]:
+        self._open()
         wanted = set(identities)
-        return [row for row in self._rows(since, until) if row.identity in wanted]
+        rows = [row for row in self._rows() if row.identity in wanted and _within(row.date, since, until)]
+        return sorted(rows, key=lambda row: (row.date, row.finished_at.timestamp() if row.finished_at else 0))
 
     def recent_bad(self, until: str, nights: int, *, since: str | None = None) -> list[TestRow]:
-        dates = sorted({row.date for row in self._rows(None, until)})[-nights:]
-        bad = {
-            row.identity for row in self._rows(None, until) if row.date in dates and row.result in BAD_RESULTS
-        }
+        self._open()
+        past = [row for row in self._rows() if row.date <= until]
+        dates = sorted({row.date for row in past})[-nights:]
+        bad = {row.identity for row in past if row.date in dates and row.result in BAD_RESULTS}
         return self.of_tests(sorted(bad, key=str), since=since, until=until)
 
     def problems(self) -> Sequence[object]:
         return self.left_out
 
-    def _rows(self, since: str | None, until: str | None) -> list[TestRow]:
-        found = [
-            (row, part)
-            for (date, _, part), rows in self.parts.items()
-            for row in rows
-            if _within(date, since, until)
-        ]
-        return [row for row, _ in sorted(found, key=_order)]
+    def _rows(self) -> Iterator[TestRow]:
+        for rows in (*self.tests_by_run.values(), *self.parts.values()):
+            yield from rows
+
+    def _open(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
 
 
-def _order(found: tuple[TestRow, str]) -> tuple[object, ...]:
-    row, part = found
-    test = (row.framework, row.arch, row.stage, row.node_id)
-    return (*test, row.date, row.finished_at or _LONG_AGO, row.run_id, part)
+def _start(night: NightRow) -> tuple[str, float]:
+    return night.date, night.started_at.timestamp() if night.started_at else 0.0
 
 
 def _within(date: str, since: str | None, until: str | None) -> bool:
-    return (since or "") <= date <= (until or "9999")
+    return (since is None or date >= since) and (until is None or date <= until)
