@@ -67,7 +67,7 @@ def azure_credential(registry: RegistrySettings) -> Any:
     if (
         registry.authority
     ):  # of a cloud Azure's libraries may not know: they shall not ask the public one about it
-        authority = {"authority": registry.authority, "disable_instance_discovery": True}
+        authority = {"authority": f"https://{registry.authority}", "disable_instance_discovery": True}
     client = {"client_id": registry.client_id} if registry.client_id else {}
     tenant = {"tenant_id": registry.tenant_id} if registry.tenant_id else {}
     if registry.login == "service_principal" and registry.client_secret is not None:

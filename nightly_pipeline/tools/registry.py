@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import httpx
 
-from nightly_pipeline.errors import RegistryConflict, RegistryError
+from nightly_pipeline.errors import RegistryConflict, RegistryError, RegistryTagImmutable
 from nightly_pipeline.tools.registry_auth import CredentialProvider, Credentials
 from nightly_pipeline.tools.registry_blobs import read_blob
 from nightly_pipeline.tools.registry_client import Call, ClientSettings, Endpoint, RegistryClient
@@ -257,7 +257,11 @@ class OciRegistry:
         what = f"{self._short(tag_or_digest)} could not be written"
         answers = {_OK, _CREATED, _ACCEPTED}
         scopes, headers = (self._client.scope("pull,push"),), {"Content-Type": media_type}
-        self._client.ask(Call("PUT", self._path(tag_or_digest), what, answers, scopes, headers, content))
+        try:
+            self._client.ask(Call("PUT", self._path(tag_or_digest), what, answers, scopes, headers, content))
+        except RegistryTagImmutable:  # unless it was written before, and only the answer was lost
+            if self.digest_of(tag_or_digest) != digest:
+                raise
         if (answered := self.digest_of(tag_or_digest)) != digest:
             raise RegistryConflict(
                 f"{self.reference(tag_or_digest)} is {answered} after {digest} was written."

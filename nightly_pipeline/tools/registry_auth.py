@@ -99,7 +99,7 @@ class Authorizer:
     def header(self, scopes: Scopes) -> str | None:
         """What to send along; None as long as the registry has not asked for anything."""
         with self._lock:
-            granted = self._granted.get(scopes)
+            granted = self._granted.get(self._kept_for(scopes))
             if granted is not None and time.monotonic() < granted.until:
                 return granted.header
             return self._renew(scopes, self._challenge) if self._challenge else None
@@ -108,21 +108,25 @@ class Authorizer:
         """What to send after a refusal of `refused`; None when there is nothing new to try."""
         with self._lock:
             self._challenge = challenge or self._challenge
-            granted = self._granted.get(scopes)
+            granted = self._granted.get(self._kept_for(scopes))
             if granted is not None and granted.header != refused:
                 return granted.header  # another thread has renewed it meanwhile
             header = self._renew(scopes, self._challenge) if self._challenge else None
             return header if header != refused else None
 
     def _renew(self, scopes: Scopes, challenge: Challenge) -> str | None:
-        self._granted.pop(scopes, None)
+        self._granted.pop(self._kept_for(scopes), None)
         login = self._credentials() if self._credentials else None
         granted = (
             self._basic(login) if challenge.scheme == "basic" else self._bearer(scopes, challenge, login)
         )
         if granted is not None:
-            self._granted[scopes] = granted
+            self._granted[self._kept_for(scopes)] = granted
         return granted.header if granted else None
+
+    def _kept_for(self, scopes: Scopes) -> Scopes:
+        """A token is for its scopes; a login (Basic) is for everything, and asked for once."""
+        return () if self._challenge is not None and self._challenge.scheme == "basic" else scopes
 
     def _basic(self, login: Credentials | None) -> _Granted | None:
         return _Granted(login.basic, until=float("inf")) if login else None

@@ -206,9 +206,10 @@ def _http_client(host: str, settings: ClientSettings) -> httpx.Client:
 
 
 def _wants_login(response: httpx.Response) -> bool:
-    if response.status_code == httpx.codes.FORBIDDEN:  # ECR, for a token that has expired
+    """Whether a new login may help. ECR says 403 for one that has expired, and to HEAD it says no more."""
+    if response.status_code == httpx.codes.FORBIDDEN:
         response.read()
-        return says_expired(response)
+        return says_expired(response) or not response.content
     return response.status_code == httpx.codes.UNAUTHORIZED
 
 

@@ -1,0 +1,282 @@
+"""A door in front of a real server: it passes on byte for byte, answers by itself where told, and breaks on demand."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+TLS_HANDSHAKE = 0x16
+CHUNK = 64 * 1024
+_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "date", "server"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, as far as it is read before it is decided on. `content` is None where it is passed on unread."""
+
+    method: str
+    path: str
+    query: Mapping[str, list[str]]
+    headers: Mapping[str, str]
+    content: bytes | None = None
+
+    def form(self) -> dict[str, str]:
+        """The fields of a form."""
+        return {name: values[0] for name, values in parse_qs((self.content or b"").decode()).items()}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the door answers by itself."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+
+
+@dataclass
+class Trouble:
+    """What goes wrong for the next `times` requests that match.
+
+    `answer` is given instead; `cut_after` lets so many bytes of the body pass and drops the connection; `lost` does
+    what is asked and drops the answer; `then` is called before that, each time.
+    """
+
+    method: str = ".*"
+    path: str = ".*"
+    answer: Answer | None = None
+    cut_after: int | None = None
+    lost: bool = False
+    then: Any = None
+    times: int = 1
+
+    def hits(self, asked: Asked) -> bool:
+        return bool(
+            self.times and re.fullmatch(self.method, asked.method) and re.search(self.path, asked.path)
+        )
+
+
+class Door:
+    """Listens on localhost and passes on to `upstream` (host:port). Subclasses answer for themselves in `answer`.
+
+    Attributes:
+        troubles: what goes wrong next.
+        failing: the share of requests that are answered with 500, at random.
+        is_down: every connection is dropped.
+        seen: method and path of every request.
+        uploaded: bytes of request bodies that were passed on.
+    """
+
+    def __init__(self, upstream: str, *, seed: int = 1) -> None:
+        self.upstream = upstream
+        self.troubles: list[Trouble] = []
+        self.failing = 0.0
+        self.is_down = False
+        self.seen: list[tuple[str, str]] = []
+        self.uploaded = 0
+        self.lock = threading.Lock()
+        self._random = random.Random(seed)  # noqa: S311 - to fail at random
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.door = self
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+
+    @property
+    def host(self) -> str:
+        return f"localhost:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def wants_content(self, asked: Asked) -> bool:
+        """Whether `answer` has to see the body. By default of nothing."""
+        return False
+
+    def answer(self, asked: Asked) -> Answer | None:
+        """What to answer; None passes the request on."""
+        return None
+
+    def count(self, method: str, path: str) -> int:
+        """How many requests there were."""
+        return sum(bool(re.fullmatch(method, m) and re.search(path, p)) for m, p in self.seen)
+
+    def trouble_for(self, asked: Asked) -> Trouble | None:
+        with self.lock:
+            self.seen.append((asked.method, asked.path))
+            if self.is_down:
+                return Trouble(cut_after=0)
+            if self._random.random() < self.failing:
+                return Trouble(answer=error(500, "UNKNOWN", "an internal error"))
+            trouble = next((trouble for trouble in self.troubles if trouble.hits(asked)), None)
+            if trouble is not None:
+                trouble.times -= 1
+            return trouble
+
+
+def error(status: int, code: str, message: str = "", **headers: str) -> Answer:
+    """A registry's refusal."""
+    document = {"errors": [{"code": code, "message": message}]}
+    return Answer(status, headers, json.dumps(document).encode())
+
+
+class _Server(ThreadingHTTPServer):
+    door: Door
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is part of the tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def log_message(self, *args: object) -> None:
+        """Keep the tests' output to the tests."""
+
+    def handle_one_request(self) -> None:
+        # Docker tries TLS first and speaks plain HTTP to this host when the answer is not TLS.
+        if self.rfile.peek(1)[:1] == bytes([TLS_HANDSHAKE]):
+            self.wfile.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+            self.close_connection = True
+            return
+        super().handle_one_request()
+
+    def any_method(self) -> None:
+        door, url = self.server.door, urlsplit(self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        asked = Asked(self.command, url.path, parse_qs(url.query), headers)
+        trouble = door.trouble_for(asked)
+        if trouble is not None and trouble.then is not None:
+            trouble.then()
+        if trouble is not None and trouble.cut_after is not None and self.command not in {"GET", "HEAD"}:
+            self.pass_on(asked, self.first(trouble.cut_after), cut=True)
+            self.drop()
+            return
+        if trouble is not None and trouble.answer is not None:
+            self.drain()
+            self.reply(trouble.answer)
+            return
+        if trouble is not None and trouble.cut_after == 0:
+            self.drop()
+            return
+        if door.wants_content(asked):
+            content = b"".join(self.body())
+            asked = Asked(asked.method, asked.path, asked.query, headers, content)
+        answer = door.answer(asked)
+        if answer is not None:
+            self.drain() if asked.content is None else None
+            self.reply(answer)
+            return
+        body = iter([asked.content]) if asked.content is not None else self.body()
+        if trouble is not None and trouble.lost:
+            self.pass_on(asked, body, lost=True)
+            self.drop()
+            return
+        self.pass_on(asked, body, cut_after=trouble.cut_after if trouble else None)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = any_method  # noqa: N815 - http.server's names
+
+    def body(self) -> Iterator[bytes]:
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                yield self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return
+        left = int(self.headers.get("Content-Length") or 0)
+        while left and (chunk := self.rfile.read(min(left, CHUNK))):
+            left -= len(chunk)
+            yield chunk
+
+    def first(self, size: int) -> Iterator[bytes]:
+        for chunk in self.body():
+            yield chunk[:size]
+            size -= len(chunk)
+            if size <= 0:
+                return
+
+    def drain(self) -> None:
+        for _ in self.body():
+            pass
+
+    def pass_on(
+        self,
+        asked: Asked,
+        body: Iterator[bytes],
+        *,
+        cut: bool = False,
+        lost: bool = False,
+        cut_after: int | None = None,
+    ) -> None:
+        connection = http.client.HTTPConnection(self.server.door.upstream, timeout=120)
+        try:
+            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                if name.lower() not in _HOP_BY_HOP - {"transfer-encoding"}:
+                    connection.putheader(name, value)
+            connection.endheaders()
+            self.send(connection, body)
+            if cut:
+                return
+            response = connection.getresponse()
+            if not lost:
+                self.send_back(response, cut_after)
+        except OSError:  # the program behind the door has gone
+            self.drop()
+        finally:
+            connection.close()
+
+    def send(self, connection: http.client.HTTPConnection, body: Iterator[bytes]) -> None:
+        chunked = "chunked" in self.headers.get("Transfer-Encoding", "")
+        for chunk in body:
+            connection.send(b"%x\r\n%s\r\n" % (len(chunk), chunk) if chunked else chunk)
+            with self.server.door.lock:
+                self.server.door.uploaded += len(chunk)
+        if chunked:
+            connection.send(b"0\r\n\r\n")
+
+    def send_back(self, response: http.client.HTTPResponse, cut_after: int | None) -> None:
+        self.send_response(response.status)
+        headers = [(n, v) for n, v in response.getheaders() if n.lower() not in _HOP_BY_HOP]
+        for name, value in headers:
+            self.send_header(name, value)
+        if not any(name.lower() == "content-length" for name, _ in headers):
+            self.send_header("Connection", "close")
+        self.end_headers()
+        sent = 0
+        while chunk := response.read(CHUNK):
+            if cut_after is not None and sent + len(chunk) > cut_after:
+                self.wfile.write(chunk[: cut_after - sent])
+                self.drop()
+                return
+            self.wfile.write(chunk)
+            sent += len(chunk)
+
+    def reply(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        named = {"Content-Type": "application/json", "Docker-Distribution-Api-Version": "registry/2.0"}
+        for name, value in {**named, **answer.headers, "Content-Length": str(len(answer.content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.content)
+
+    def drop(self) -> None:
+        self.close_connection = True
+        self.wfile.flush()
+        self.connection.close()
