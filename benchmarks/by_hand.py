@@ -50,11 +50,16 @@ def _target(settings: Settings, image: PlannedImage, source: Path) -> dict[str, 
         "platforms": [image.platform],
         "args": image.build_args,
         "tags": [_reference(settings, settings.primary, image.framework, image.arch, image.kind)],
-        "attest": ["type=provenance,mode=max"],
+        "attest": ["type=provenance,mode=max", *_sbom(settings, image)],
         "cache-from": [f"type=registry,ref={cache}"],
         "cache-to": [f"type=registry,ref={cache},mode=max"],
         "output": ["type=image,compression=zstd,compression-level=1"],
     }
+
+
+def _sbom(settings: Settings, image: PlannedImage) -> list[str]:
+    generator = settings.build.sbom_generator
+    return [f"type=sbom,generator={generator}"] if generator and image.kind == "runtime" else []
 
 
 def _publish(settings: Settings, plan: Plan, framework: str) -> None:

@@ -13,9 +13,9 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import definitions, night
+from benchmarks import copy, definitions, night
 
-BENCHMARKS = {"definitions": definitions.measure, "night": night.measure}
+BENCHMARKS = {"definitions": definitions.measure, "copy": copy.measure, "night": night.measure}
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ from nightly_pipeline.errors import RegistryConflict, RegistryError
 from nightly_pipeline.tools.registry_client import Call, RegistryClient
 from nightly_pipeline.tools.registry_manifests import Descriptor
 
-_CHUNK_BYTES = 256 * 1024
 _OK, _CREATED, _ACCEPTED, _PARTIAL, _NOT_FOUND = 200, 201, 202, 206, 404
 
 OpenBlob = Callable[[str], Iterable[bytes]]
@@ -50,7 +49,7 @@ def _read_from(client: RegistryClient, digest: str, offset: int) -> Iterator[byt
     call = Call("GET", f"/blobs/{digest}", what, {_OK, _PARTIAL}, headers=headers)
     with client.stream(call) as response:
         skip = 0 if response.status_code == _PARTIAL else offset
-        for chunk in response.iter_bytes(_CHUNK_BYTES):
+        for chunk in response.iter_raw():  # as it comes from the socket: joining chunks would copy every byte
             yield chunk[skip:]
             skip = max(0, skip - len(chunk))
 
