@@ -136,7 +136,11 @@ def azure_refusals(registry: RegistrySettings, what: str) -> Iterator[None]:
 
 
 def _forbidden(error: Exception, asked: str) -> NightlyError:
+    from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+
     said = _first_line(error)
+    if isinstance(error.__cause__, ServiceRequestError | ServiceResponseError):  # azure-identity calls this refused
+        return RegistryUnavailable(f"{asked}: {said}")
     if "AADSTS7000222" in said or "expired" in said.lower():
         return RegistryLoginExpired(f"{asked}: {said}", next_step="Renew the client secret in Entra ID.")
     return RegistryForbidden(
