@@ -27,6 +27,7 @@ from nightly_pipeline.tools.artifacts import LocalArtifactStore
 from nightly_pipeline.tools.buildx import BuildxBuilder
 from nightly_pipeline.tools.buildx_command import BuildOptions
 from nightly_pipeline.tools.containers import DockerContainerRunner
+from nightly_pipeline.tools.cosign import CosignSigner
 from nightly_pipeline.tools.git import GitRepository
 from nightly_pipeline.tools.junit import write_junit
 from nightly_pipeline.tools.leftovers import WORK_FOLDER
@@ -125,7 +126,10 @@ class Workplace(dg.ConfigurableResource[None]):
         """What a publication works with."""
         settings = self.settings()
         return PublishTools(
-            registries=open_registries(settings), primary=settings.primary, records=self.records()
+            registries=open_registries(settings),
+            primary=settings.primary,
+            records=self.records(),
+            signer=CosignSigner.of(settings, RegistryLogins.of(settings)),
         )
 
     def stage_tools(self, workspace: Path) -> StageTools:
@@ -179,5 +183,7 @@ def _cache_repository(settings: Settings) -> str | None:
     return f"{registry.host}/{registry.cache_repository}"
 
 
-def _write_junit(evidence: StageEvidence, path: Path, suite: str, properties: Mapping[str, str]) -> None:
-    write_junit(evidence, path, suite=suite, properties=properties)
+def _write_junit(
+    evidence: StageEvidence, path: Path, suite: str, properties: Mapping[str, str], problem: str | None
+) -> None:
+    write_junit(evidence, path, suite=suite, properties=properties, problem=problem)

@@ -27,7 +27,8 @@ from nightly_pipeline.model.evidence import (
     stage_status,
 )
 from nightly_pipeline.model.masking import masked
-from nightly_pipeline.model.outcomes import ImageOutcome, StageOutcome, StageStatus
+from nightly_pipeline.model.merging import suite_name
+from nightly_pipeline.model.outcomes import GOOD_STAGE, ImageOutcome, StageOutcome, StageStatus
 from nightly_pipeline.model.plan import PlannedStage
 from nightly_pipeline.model.requests import ContainerResult, ContainerSpec
 from nightly_pipeline.steps.build import Logins
@@ -44,8 +45,8 @@ LOG_FILE = "container.log"
 NODE_IDS_FILE = "node_ids.txt"
 LABELS_VARIABLE = "NIGHTLY_IMAGE_LABELS"
 
-WriteJUnit = Callable[[StageEvidence, Path, str, Mapping[str, str]], None]
-"""Writes evidence as JUnit XML to a path, as a suite of this name with these properties."""
+WriteJUnit = Callable[[StageEvidence, Path, str, Mapping[str, str], str | None], None]
+"""Writes evidence as JUnit XML to a path, as a suite of this name with these properties; last, what is not good."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def _test(run: StageRun, image: ImageOutcome, tools: StageTools, log: LineSink) 
     evidence = _evidence(result, tools.workspace / EVIDENCE_FILE, secrets)
     status, message = stage_status(evidence, mode=run.planned.mode, container=result)
     try:
-        _export(run, tools, evidence, image)
+        _export(run, tools, evidence, None if status in GOOD_STAGE else f"{status.value}: {message}")
     except (NightlyError, OSError) as error:  # the verdict stands on the evidence, not on its export
         log(f"{JUNIT_FILE} could not be written: {error}")
     return {
@@ -188,15 +189,16 @@ def _masked_lines(source: IO[bytes], copy: IO[bytes], secrets: Iterable[str]) ->
         yield hidden
 
 
-def _export(run: StageRun, tools: StageTools, evidence: StageEvidence, image: ImageOutcome) -> None:
+def _export(run: StageRun, tools: StageTools, evidence: StageEvidence, problem: str | None) -> None:
+    planned, image = run.planned, run.image
     properties = {
         "run_id": run.run_id,
-        "image": tools.registry.reference(image.digest or ""),
-        "engine": image.engine.kind if image.engine else "unknown",
-        "mode": run.planned.mode,
+        "image": tools.registry.reference((image and image.digest) or ""),
+        "engine": image.engine.kind if image and image.engine else "unknown",
+        "mode": planned.mode,
     }
-    suite = f"{run.planned.framework}.{run.planned.arch}.{run.planned.stage}"
-    tools.write_junit(evidence, tools.workspace / JUNIT_FILE, suite, properties)
+    suite = suite_name(planned.framework, planned.arch, planned.stage)
+    tools.write_junit(evidence, tools.workspace / JUNIT_FILE, suite, properties, problem)
     ids = "".join(f"{node_id}\n" for node_id in evidence.node_ids)
     (tools.workspace / NODE_IDS_FILE).write_text(ids, encoding="utf-8", errors="backslashreplace")
 

@@ -44,8 +44,8 @@ def make_tools(folder: Path) -> StageTools:
         registry=MemoryRegistry(),
         records=NightRecords(MemoryStore()),
         logins=FakeLogins(folder / "logins"),
-        write_junit=lambda evidence, path, suite, properties: write_junit(
-            evidence, path, suite=suite, properties=properties
+        write_junit=lambda evidence, path, suite, properties, problem: write_junit(
+            evidence, path, suite=suite, properties=properties, problem=problem
         ),
         environment={"HF_TOKEN": SecretStr(SECRET), "OTHER": SecretStr("other-secret")},
         workspace=folder / "workspace",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,10 +14,9 @@ from hypothesis import strategies as st
 from junitparser import JUnitXml
 from lxml import etree
 
-from nightly_pipeline.errors import RecordError
 from nightly_pipeline.model.evidence import StageEvidence, TestOutcome, fold_events
 from nightly_pipeline.tools import junit
-from nightly_pipeline.tools.junit import merge_junit, read_junit, write_junit
+from nightly_pipeline.tools.junit import read_junit, write_junit
 from tests.unit.model.evidence_streams import (
     collected,
     finish,
@@ -30,8 +28,8 @@ from tests.unit.model.evidence_streams import (
     session,
     start,
 )
+from tests.unit.tools.junit_schema import validate
 
-SCHEMA = etree.XMLSchema(etree.parse(Path(__file__).with_name("junit_xunit1.xsd")))
 Export = Callable[..., Path]
 
 
@@ -39,17 +37,18 @@ Export = Callable[..., Path]
 def export(tmp_path: Path) -> Export:
     """Exports evidence to a file that is validated before anybody looks into it."""
 
-    def write(evidence: StageEvidence, suite: str = "vllm.amd64.unit", **properties: str) -> Path:
+    def write(
+        evidence: StageEvidence,
+        suite: str = "vllm.amd64.unit",
+        problem: str | None = None,
+        **properties: str,
+    ) -> Path:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.xml"
-        write_junit(evidence, path, suite=suite, properties=properties)
+        write_junit(evidence, path, suite=suite, properties=properties, problem=problem)
         validate(path)
         return path
 
     return write
-
-
-def validate(path: Path) -> None:
-    SCHEMA.assertValid(etree.parse(path))
 
 
 def everything() -> StageEvidence:
@@ -238,39 +237,29 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     assert [entry.name for entry in path.parent.iterdir()] == ["junit.xml"]
 
 
-def test_merging_keeps_every_suite_and_adds_the_counts_up(export: Export, tmp_path: Path):
-    merged = tmp_path / "merged.xml"
-    merge_junit(
-        [
-            export(fold_events(passing()), "vllm.amd64.unit", engine="mock"),
-            export(everything(), "sglang.amd64.unit"),
-        ],
-        merged,
+def test_a_stage_that_is_not_good_says_so_where_no_test_does(export: Export):
+    problem = "crashed: pytest finished with exit code 0, then the process died of SIGKILL"
+
+    good, whole = read_junit(export(fold_events(passing("one")), problem=problem)).cases
+
+    assert (good.outcome, whole.name, whole.message) == (TestOutcome.PASSED, junit.THE_RUN, problem)
+    assert whole.outcome is TestOutcome.ERROR
+
+
+def test_a_stage_whose_tests_say_that_it_is_not_good_needs_no_more(export: Export):
+    evidence = fold_events([session(), *collected("bad"), *ran("bad", "failed"), finish(1)])
+
+    assert [case.name for case in read_junit(export(evidence, problem="failed: 1 failed")).cases] == ["bad"]
+
+
+def test_a_run_without_an_end_says_what_the_stage_makes_of_it(export: Export):
+    evidence = fold_events([session(), *collected("one"), start("one")])
+
+    last = read_junit(export(evidence, problem="timed_out: the deadline passed")).cases[-1]
+
+    assert last.message == (
+        f"the run broke off before its end; {node('one')} was running - timed_out: the deadline passed"
     )
-    validate(merged)
-    document = JUnitXml.fromfile(str(merged))
-
-    assert [(suite.name, suite.tests) for suite in document] == [
-        ("vllm.amd64.unit", 2),
-        ("sglang.amd64.unit", 12),
-    ]
-    assert (document.tests, document.failures, document.errors) == (14, 3, 4)
-    assert {case.suite for case in read_junit(merged).cases} == {"vllm.amd64.unit", "sglang.amd64.unit"}
-
-
-def test_merging_counts_a_file_once_and_can_merge_what_was_merged(export: Export, tmp_path: Path):
-    one, other = export(fold_events(passing("one")), "one"), export(fold_events(passing("two")), "two")
-    merge_junit([one, other, one], tmp_path / "first.xml")
-    merge_junit([tmp_path / "first.xml"], tmp_path / "second.xml")
-
-    assert [case.name for case in read_junit(tmp_path / "second.xml").cases] == ["one", "two"]
-
-
-def test_merging_nothing_is_an_empty_file(tmp_path: Path):
-    merge_junit([], tmp_path / "merged.xml")
-
-    validate(tmp_path / "merged.xml")
-    assert read_junit(tmp_path / "merged.xml").cases == ()
 
 
 WITHOUT_LXML = """
@@ -303,15 +292,3 @@ def test_the_standard_library_will_do_where_lxml_is_not_installed(tmp_path: Path
     for path in paths:
         validate(path)
     assert [len(read_junit(path).cases) for path in paths] == [3, 3, 6]
-
-
-@pytest.mark.parametrize("content", [None, b"", b"<testsuites><testsuite", b"<html/>"])
-def test_merging_refuses_a_damaged_file_and_names_it(export: Export, tmp_path: Path, content: bytes | None):
-    damaged = tmp_path / "damaged.xml"
-    if content is not None:
-        damaged.write_bytes(content)
-
-    with pytest.raises(RecordError, match=re.escape(str(damaged))):
-        merge_junit([export(fold_events(passing())), damaged], tmp_path / "merged.xml")
-
-    assert not (tmp_path / "merged.xml").exists()

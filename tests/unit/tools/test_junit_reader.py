@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nightly_pipeline.errors import RecordError
 from nightly_pipeline.model.evidence import TestOutcome
-from nightly_pipeline.tools import junit_reader
+from nightly_pipeline.tools import junit_reader, junit_walk
 from nightly_pipeline.tools.junit import read_junit
 
 PYTEST = """<?xml version="1.0" encoding="utf-8"?><testsuites name="pytest tests"><testsuite name="pytest"
@@ -131,7 +131,7 @@ def test_a_file_that_is_not_there_or_is_a_folder(tmp_path: Path):
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(junit_reader, "BYTES_LIMIT", 1000)
+    monkeypatch.setattr(junit_walk, "BYTES_LIMIT", 1000)
 
     with pytest.raises(RecordError, match="larger than 1000 bytes"):
         read_junit(write(tmp_path, f"<testsuite><!--{'x' * 2000}--></testsuite>"))
@@ -163,6 +163,55 @@ def test_a_file_of_200_megabytes_is_read_in_little_memory(tmp_path: Path):
     assert [case.outcome for case in cases] == [TestOutcome.FAILED] * 200
     assert {len(case.detail or "") for case in cases} == {junit_reader.TEXT_LIMIT}
     assert peak < 40_000_000
+
+
+HUGE = "x" * 9_000_000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"<testsuite name='{HUGE}'/>",
+        f"<testsuite><!--{HUGE}--></testsuite>",
+        f"<testsuite><?{HUGE}?></testsuite>",
+        f"<testsuite><{HUGE}/></testsuite>",
+        "<testsuite><testcase "
+        + " ".join(f"a{number}='{'x' * 90}'" for number in range(90_000))
+        + "/></testsuite>",
+    ],
+    ids=["attribute", "comment", "instruction", "name", "attributes"],
+)
+def test_one_enormous_piece_is_refused_before_it_is_read_again_and_again(tmp_path: Path, content: str):
+    with pytest.raises(RecordError, match="has a tag or a comment of more than 4194304 bytes"):
+        read_junit(write(tmp_path, content))
+
+
+def test_a_message_of_a_megabyte_is_none_of_those(tmp_path: Path):
+    text = f"<testsuite><testcase name='t'><failure message='{'x' * 1_000_000}'/></testcase></testsuite>"
+
+    [case] = read_junit(write(tmp_path, text)).cases
+
+    assert len(case.message or "") == junit_reader.NAME_LIMIT
+
+
+def test_names_are_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(junit_reader, "NAMES_BUDGET", 100)
+
+    with pytest.raises(RecordError, match="names of more than 100 characters together"):
+        read_junit(
+            write(
+                tmp_path,
+                f"<testsuite>{f'<testcase name={chr(39)}{chr(120) * 30}{chr(39)}/>' * 4}</testsuite>",
+            )
+        )
+
+
+def test_properties_are_bounded(tmp_path: Path):
+    many = "".join(f"<property name='{number}' value='v'/>" for number in range(3_000))
+
+    report = read_junit(write(tmp_path, f"<testsuite><properties>{many}</properties></testsuite>"))
+
+    assert len(report.properties) == junit_reader.PROPERTIES_LIMIT
 
 
 @given(st.binary(max_size=300))
