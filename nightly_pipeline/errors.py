@@ -3,6 +3,7 @@
 Each class has an exit code for the command line; each error says what happened, where, and what to do next::
 
     NightlyError                     1   the root: catch this to catch everything of ours
+    ├── PromotionRefused             1   the night is not good enough to be called known good
     ├── UsageError                   2   an argument is wrong
     │   └── SettingsError            2   a profile, a table or an environment variable is wrong
     ├── EnvironmentNotReady          3   Docker, emulation, a registry or a port is missing
@@ -66,6 +67,12 @@ def _rebuild(cls: type[NightlyError], message: str, next_step: str, state: dict[
     error.message, error.next_step = message, next_step
     error.__dict__.update(state)
     return error
+
+
+class PromotionRefused(NightlyError):
+    """A night's images may not be called known good: something failed, or is not known."""
+
+    default_next_step = "See `nightly report`; choose another night or framework."
 
 
 class UsageError(NightlyError):
