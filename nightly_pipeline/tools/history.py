@@ -6,6 +6,7 @@ like one in which that night was good.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,11 +25,12 @@ from nightly_pipeline.tools.history_packing import pack
 from nightly_pipeline.tools.history_query import HistoryReader, Question
 from nightly_pipeline.tools.history_table import RowT, rows_of, table_of
 
+_LOOK_BACK_DAYS = 14
 _FEW = 200
 """So many node ids are compared one by one, which lets whole row groups be skipped."""
 
 _NEWEST_ENTRIES = """
-WITH runs AS (SELECT date, run_id, max(started_at) AS run_started FROM history WHERE record = 'night' GROUP BY ALL)
+, runs AS (SELECT date, run_id, max(started_at) AS run_started FROM history WHERE record = 'night' GROUP BY ALL)
 SELECT entry.* FROM history AS entry LEFT JOIN runs USING (date, run_id) WHERE record = 'entry'
 QUALIFY row_number() OVER (
     PARTITION BY date, framework, arch, name
@@ -123,7 +125,7 @@ class ParquetHistory:
                 when it is on record.
             since: the oldest night whose rows are returned; None is the first on record.
         """
-        dates = self._reader.ask(Question(_LAST_NIGHTS, ["date"], [nights], until=until))["date"]
+        dates = self._last_dates(until, nights)
         if not dates:
             return []
         query = f"SELECT DISTINCT {', '.join(_IDENTITY)} FROM history WHERE record = 'test' AND {_is_bad()}"  # noqa: S608
@@ -147,6 +149,16 @@ class ParquetHistory:
 
     def _rows(self, row: type[RowT], question: Question) -> list[RowT]:
         return rows_of(row, self._reader.ask(question))
+
+    def _last_dates(self, until: str, nights: int) -> list[str]:
+        """The newest dates with rows of tests, newest first; looked for among the last weeks before all."""
+        recent = (dt.date.fromisoformat(until) - dt.timedelta(days=_LOOK_BACK_DAYS + 2 * nights)).isoformat()
+        for since in (recent, None):
+            question = Question(_LAST_NIGHTS, ["date"], [nights], since=since, until=until)
+            found: list[str] = self._reader.ask(question)["date"]
+            if len(found) == nights:
+                break
+        return found
 
     def _put(self, table: pa.Table, date: str, run_id: str, part: str) -> None:
         path = run_path(self._root, date, run_id, part)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from nightly_pipeline.errors import EnvironmentNotReady
 from nightly_pipeline.tools.files import explained
 from nightly_pipeline.tools.history_files import Month, flaw_of, months, write_parquet, writing
-from nightly_pipeline.tools.history_query import Sources, connected
+from nightly_pipeline.tools.history_query import Sources, connected, rows_query
 from nightly_pipeline.tools.history_table import SCHEMA, SORTED_BY
 
 ROWS_A_GROUP = 16_384
@@ -65,8 +65,9 @@ def _write(month: Month, sources: Sources) -> None:
     path = month.folder / f"whole,{month.number + 1}.parquet"
     try:
         with connected(sources) as connection:
-            counted = connection.execute("SELECT count(*) FROM history").fetchall()
-            written = write_parquet(path, _sorted(connection), group=ROWS_A_GROUP)
+            rows = rows_query(sources)
+            counted = connection.execute(f"SELECT count(*) FROM ({rows})").fetchall()  # noqa: S608 - our own words
+            written = write_parquet(path, _sorted(connection, rows), group=ROWS_A_GROUP)
     except duckdb.Error as error:
         raise EnvironmentNotReady(
             f"the history's month {month.name} cannot be packed: {error}",
@@ -79,9 +80,9 @@ def _write(month: Month, sources: Sources) -> None:
         )
 
 
-def _sorted(connection: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
+def _sorted(connection: duckdb.DuckDBPyConnection, rows: str) -> Iterator[pa.RecordBatch]:
     order = ", ".join(f"{name} NULLS FIRST" for name in SORTED_BY)
-    query = f"SELECT * REPLACE (CAST(date AS DATE) AS date) FROM history ORDER BY {order}"  # noqa: S608 - our own words
+    query = f"SELECT * REPLACE (CAST(date AS DATE) AS date) FROM ({rows}) ORDER BY {order}"  # noqa: S608 - our own words
     for batch in connection.sql(query).to_arrow_reader(_BATCH):
         table = pa.Table.from_batches([batch]).select(SCHEMA.names).cast(SCHEMA)
         yield from table.combine_chunks().to_batches()

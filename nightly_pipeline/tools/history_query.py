@@ -133,18 +133,22 @@ def _deep_flaw(path: Path) -> str | None:
     if flaw is not None:
         return flaw
     try:
-        with connected(Sources((), (path,), ())) as connection:
-            connection.execute("SELECT count(hash(history)) FROM history").fetchall()
+        alone = Sources((), (path,), ())
+        with connected(alone) as connection:
+            connection.execute(f"SELECT count(hash(row)) FROM ({rows_query(alone)}) AS row").fetchall()  # noqa: S608
     except duckdb.Error as error:
         return f"is damaged: {first_line(error)}"
     return None
 
 
 def _answer(question: Question, sources: Sources) -> dict[str, list[Any]]:
-    with connected(sources, since=question.since, until=question.until) as connection:
+    history = rows_query(sources, question.since, question.until)
+    with connected(sources) as connection:
         for name, table in question.tables.items():
             connection.register(name, table)
-        answer = connection.sql(question.query, params=list(question.values)).to_arrow_table()
+        # Bound once, where it stands: the filters of the query reach the files.
+        query = f"WITH history AS NOT MATERIALIZED ({history}) {question.query}"
+        answer = connection.sql(query, params=list(question.values)).to_arrow_table()
     return {name: answer.column(name).to_pylist() for name in question.columns}
 
 
@@ -177,26 +181,23 @@ def sources_of(found: Sequence[Month]) -> Sources:
 
 
 @contextmanager
-def connected(
-    sources: Sources,
-    *,
-    since: str | None = None,
-    until: str | None = None,
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB connection with a view `history` of the files' rows from `since` to `until`, dates as text."""
+def connected(sources: Sources) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB connection in which `rows_query` of these files can be asked."""
     with tempfile.TemporaryDirectory(prefix="nightly-history-") as spill:
         connection = duckdb.connect(":memory:", config={**_CONFIG, "temp_directory": spill})
         try:
             connection.register("nothing", SCHEMA.empty_table())
             connection.register("overruled", _overruled(sources))
-            connection.execute(_view(sources, since, until))
             yield connection
         finally:
             connection.close()
 
 
-def _view(sources: Sources, since: str | None, until: str | None) -> str:
-    """Only names of files and dates that were parsed go into it."""
+def rows_query(sources: Sources, since: str | None = None, until: str | None = None) -> str:
+    """The query for the files' rows from `since` to `until`, dates as text.
+
+    Nothing but names of files and dates that were parsed goes into it.
+    """
     nights = " AND ".join(
         f"date {sign} DATE '{date.fromisoformat(day)}'" for sign, day in ((">=", since), ("<=", until)) if day
     )
@@ -208,7 +209,7 @@ def _view(sources: Sources, since: str | None, until: str | None) -> str:
         unless = " ANTI JOIN overruled USING (date, run_id, part)" if sources.overruled else ""
         reads.append(f"SELECT * FROM {_read(sources.wholes)}{unless}{where}")  # noqa: S608
     rows = " UNION ALL BY NAME ".join(reads)
-    return f"CREATE VIEW history AS SELECT * REPLACE (CAST(date AS VARCHAR) AS date) FROM ({rows})"  # noqa: S608
+    return f"SELECT * REPLACE (CAST(date AS VARCHAR) AS date) FROM ({rows})"  # noqa: S608
 
 
 def _read(paths: Sequence[Path]) -> str:

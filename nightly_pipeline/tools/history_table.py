@@ -5,6 +5,7 @@ The columns are taken from the rows' classes, so a new optional field is a new c
 
 from __future__ import annotations
 
+import itertools
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -104,23 +105,18 @@ def _instant(value: datetime | None) -> datetime | None:
 def rows_of(row: type[RowT], columns: Mapping[str, list[Any]]) -> list[RowT]:
     """Rows from columns that were checked when their file was opened; what is null has the field's default."""
     names = [name for name in row.model_fields if name in columns]
-    defaulted = {name for name in names if not row.model_fields[name].is_required()}
-    lists = [_values(name, columns[name]) for name in names]
     make: Callable[..., Any] = row.model_construct
+    whole = [name for name in names if None not in columns[name] or row.model_fields[name].is_required()]
+    with_gaps = [name for name in names if name not in whole]
+    solid = zip(*(_values(name, columns[name]) for name in whole), strict=True)
+    gaps = zip(*(columns[name] for name in with_gaps), strict=True) if with_gaps else itertools.repeat(())
     return [
         make(
-            **{
-                name: value
-                for name, value in zip(names, values, strict=True)
-                if _is_said(name, value, defaulted)
-            }
+            **dict(zip(whole, values, strict=True)),
+            **{name: value for name, value in zip(with_gaps, others, strict=True) if value is not None},
         )
-        for values in zip(*lists, strict=True)
+        for values, others in zip(solid, gaps, strict=False)
     ]
-
-
-def _is_said(name: str, value: object, defaulted: set[str]) -> bool:
-    return value is not None or name not in defaulted
 
 
 def _values(name: str, values: list[Any]) -> Iterable[Any]:
