@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import dagster as dg
 
 from nightly_pipeline.assets.automation import night_jobs, night_schedule, summary_job, summary_sensors
+from nightly_pipeline.assets.freshness import freshness_check, freshness_sensor
 from nightly_pipeline.assets.images import image_asset, index_asset, publication_asset
 from nightly_pipeline.assets.message_sensor import message_sensor
 from nightly_pipeline.assets.naming import JOB_NAME, SUMMARY_JOB_NAME, nights
+from nightly_pipeline.assets.retention import image_retention, retention_schedule
 from nightly_pipeline.assets.source import source_revision_asset
 from nightly_pipeline.assets.stages import stage_asset
 from nightly_pipeline.assets.summary import summary_asset
@@ -25,15 +29,16 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         *(publication_asset(planned, partitions) for planned in plan.publications),
         *(index_asset(planned, partitions) for planned in plan.indexes),
         *(stage_asset(planned, partitions) for planned in plan.stages),
-        summary_asset(plan, partitions),
+        summary_asset(plan, partitions, max_age=timedelta(hours=settings.freshness.max_age_hours)),
     ]
     jobs = night_jobs(list(settings.table.frameworks), assets)
     summary = summary_job()
     return dg.Definitions(
         assets=assets,
-        jobs=[*jobs, summary],
-        schedules=[night_schedule(jobs[0])],
-        sensors=[*summary_sensors(summary), message_sensor(settings, summary)],
+        asset_checks=[freshness_check(settings)],
+        jobs=[*jobs, summary, image_retention],
+        schedules=[night_schedule(jobs[0]), retention_schedule(settings)],
+        sensors=[*summary_sensors(summary), message_sensor(settings, summary), freshness_sensor(settings)],
         resources={"workplace": Workplace(profile=settings.profile)},
         executor=_executor(settings),
     )

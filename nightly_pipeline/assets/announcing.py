@@ -40,12 +40,17 @@ def slack_store(settings: Settings) -> LocalArtifactStore:
     return LocalArtifactStore(settings.home / "slack")
 
 
+def open_turns(settings: Settings) -> FileTurns:
+    """Lets one process at a time tell the team of something."""
+    return FileTurns(settings.home / "slack" / ".turns")
+
+
 def open_announcer(settings: Settings, patience: Patience = PATIENT) -> Announcer:
     """Tells the team of nights."""
     return Announcer(
         notifier=open_notifier(settings, patience),
         store=slack_store(settings),
-        turns=FileTurns(settings.home / "slack" / ".turns"),
+        turns=open_turns(settings),
         every=timedelta(seconds=settings.slack.update_every_s),
         mentions=settings.slack.mentions,
     )

@@ -7,11 +7,12 @@ of its own, which can be repeated.
 # No `from __future__ import annotations` here: Dagster looks at the annotation of `context`, not at its text.
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from nightly_pipeline.assets.announcing import open_announcer, usual_of
+from nightly_pipeline.assets.known_good import KNOWN_GOOD_CHECK, known_good_result, promote_after
 from nightly_pipeline.assets.metadata import summary_metadata
 from nightly_pipeline.assets.naming import SUMMARY_GROUP, SUMMARY_TAG
 from nightly_pipeline.assets.night_run import run_facts
@@ -43,8 +44,14 @@ CHECK = dg.AssetCheckSpec(
 )
 
 
-def summary_asset(plan: Plan, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
-    """The asset `nightly_summary`. In the graph it comes last; its run waits for nothing and is made of it alone."""
+def summary_asset(
+    plan: Plan, partitions: dg.PartitionsDefinition, *, max_age: timedelta = timedelta(hours=26)
+) -> dg.AssetsDefinition:
+    """The asset `nightly_summary`. In the graph it comes last; its run waits for nothing and is made of it alone.
+
+    Dagster shows it as overdue when it is older than `max_age`. Any summary refreshes that, also one of a part of a
+    night or of the past: whether whole nights come is the check `nights_come_in_time`.
+    """
 
     @dg.asset(
         key=list(SUMMARY_KEY),
@@ -52,7 +59,8 @@ def summary_asset(plan: Plan, partitions: dg.PartitionsDefinition) -> dg.AssetsD
         partitions_def=partitions,
         group_name=SUMMARY_GROUP,
         output_required=False,
-        check_specs=[CHECK],
+        check_specs=[CHECK, KNOWN_GOOD_CHECK],
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=max_age),
         kinds={"slack", "markdown"},
         description="What became of the night: the table, the page, the message to the team.",
     )
@@ -64,6 +72,7 @@ def summary_asset(plan: Plan, partitions: dg.PartitionsDefinition) -> dg.AssetsD
             yield _check_result(
                 "the summary is made by a run of its own, when this run has ended", green=False
             )
+            yield known_good_result(None)
         else:
             yield _summary(context, workplace)
 
@@ -96,7 +105,8 @@ def _summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.Mate
     }
     green = night_tone(report) is Tone.GOOD
     verdict = _check_result(_why(report), green=green, red=report.status is NightStatus.RED)
-    return dg.MaterializeResult(metadata=metadata, check_results=[verdict])
+    promoted = promote_after(report, settings, records.store, run_id=report.run_id)
+    return dg.MaterializeResult(metadata=metadata, check_results=[verdict, known_good_result(promoted)])
 
 
 def _why(report: Report) -> str:
