@@ -78,6 +78,7 @@ def publication_metadata(outcome: PublicationOutcome) -> Metadata:
         "status": outcome.status.value,
         **_present(message=outcome.message, digest=outcome.digest),
         "platforms": ", ".join(outcome.platforms),
+        "signed": outcome.signed,
         "duration_s": outcome.duration_s,
     }
     for copy in outcome.copies:

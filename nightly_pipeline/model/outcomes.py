@@ -187,6 +187,7 @@ class PublicationOutcome(Record):
     digest: str | None = None
     platforms: tuple[str, ...] = ()
     copies: tuple[PublishedCopy, ...] = ()
+    signed: bool = Field(default=False, description="whether every copy has its signature")
     duration_s: float = 0.0
     started_at: datetime | None = None
     message: str | None = None

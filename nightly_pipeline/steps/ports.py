@@ -97,6 +97,17 @@ class Registry(Protocol):
         ...
 
 
+class Signer(Protocol):
+    """Signs images where they are."""
+
+    def sign(self, reference: str) -> None:
+        """Sign `host/repository@digest`; what is signed already stays as it is.
+
+        Raises EnvironmentNotReady (nothing to sign with), ProcessError (refused).
+        """
+        ...
+
+
 class ContainerRunner(Protocol):
     """Runs one container to its end."""
 

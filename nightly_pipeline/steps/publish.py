@@ -25,7 +25,7 @@ from nightly_pipeline.model.outcomes import (
 )
 from nightly_pipeline.model.plan import PlannedIndex, PlannedPublication
 from nightly_pipeline.model.tags import index_run_tag, run_tag
-from nightly_pipeline.steps.ports import LineSink, Registry
+from nightly_pipeline.steps.ports import LineSink, Registry, Signer
 from nightly_pipeline.steps.records import NightRecords
 
 Bring = Callable[[Registry], int]
@@ -34,11 +34,12 @@ Bring = Callable[[Registry], int]
 
 @dataclass(frozen=True)
 class PublishTools:
-    """The registries by role, the primary one's role, and where outcomes are written."""
+    """The registries by role, the primary one's role, where outcomes are written, and who signs (None: nobody)."""
 
     registries: Mapping[str, Registry]
     primary: str
     records: NightRecords
+    signer: Signer | None = None
 
     def source(self) -> Registry:
         """The registry builds push to: where copies come from."""
@@ -68,7 +69,11 @@ def publish_image(  # noqa: PLR0913 - which night, which run
     started, clock = datetime.now(UTC), monotonic()
     targets = _targets(planned.registries, tools)
     verdict = (
-        _verdict([_serve(target, bring, tags, digest, log) for target in targets]) if digest else _blocked()
+        _verdict(
+            [_serve(target, _signing(bring, tools, digest, log), tags, digest, log) for target in targets]
+        )
+        if digest
+        else _blocked()
     )
     return _written(
         tools,
@@ -79,6 +84,7 @@ def publish_image(  # noqa: PLR0913 - which night, which run
             arch=planned.arch,
             platforms=(planned.platform,),
             digest=digest or None,
+            signed=_is_signed(verdict, tools),
             started_at=started,
             duration_s=round(monotonic() - clock, 3),
             **verdict,
@@ -112,7 +118,8 @@ def publish_index(  # noqa: PLR0913 - which night, which run
         content = _joined(planned, images, tools, date)
         digest = digest_of_bytes(content)
         targets = _targets(planned.registries, tools)
-        verdict = _verdict([_serve(target, store, tags, digest, log) for target in targets])
+        bring = _signing(store, tools, digest, log)
+        verdict = _verdict([_serve(target, bring, tags, digest, log) for target in targets])
     except NightlyError as error:
         verdict = {"status": _status_of(error), "message": str(error)}
     return _written(
@@ -124,6 +131,7 @@ def publish_index(  # noqa: PLR0913 - which night, which run
             arch=None,
             platforms=planned.platforms,
             digest=digest,
+            signed=_is_signed(verdict, tools),
             started_at=started,
             duration_s=round(monotonic() - clock, 3),
             **verdict,
@@ -188,6 +196,25 @@ def _serve(
         return copy.model_copy(update={"message": str(error)}), error
     log(f"{target.role}: {target.reference(digest)} as {', '.join(tags)}; {uploaded} bytes uploaded")
     return copy.model_copy(update={"digest": digest, "uploaded_bytes": uploaded}), None
+
+
+def _signing(bring: Bring, tools: PublishTools, digest: str, log: LineSink) -> Bring:
+    """Bring, then sign in that registry: what a tag of ours leads to has its signature before the tag is there."""
+    signer = tools.signer
+    if signer is None:
+        return bring
+
+    def bring_and_sign(target: Registry) -> int:
+        uploaded = bring(target)
+        signer.sign(target.reference(digest))
+        log(f"{target.role}: {target.reference(digest)} signed")
+        return uploaded
+
+    return bring_and_sign
+
+
+def _is_signed(verdict: Mapping[str, Any], tools: PublishTools) -> bool:
+    return tools.signer is not None and verdict["status"] is PublicationStatus.PUBLISHED
 
 
 def _verify(target: Registry, tag: str, digest: str) -> None:
