@@ -16,6 +16,7 @@ from nightly_pipeline.assets.known_good import KNOWN_GOOD_CHECK, known_good_resu
 from nightly_pipeline.assets.metadata import summary_metadata
 from nightly_pipeline.assets.naming import SUMMARY_GROUP, SUMMARY_TAG
 from nightly_pipeline.assets.night_run import run_facts
+from nightly_pipeline.assets.remembering import remember_night
 from nightly_pipeline.assets.workplace import Workplace
 from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.model.links import Links
@@ -27,6 +28,7 @@ from nightly_pipeline.model.report import Report
 from nightly_pipeline.page import render_page
 from nightly_pipeline.planning import make_plan
 from nightly_pipeline.settings import Settings
+from nightly_pipeline.steps.merged_junit import keep_merged_junit
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.report import (
     REPORT_JSON,
@@ -35,6 +37,7 @@ from nightly_pipeline.steps.report import (
     gather_report,
     keep_documents,
 )
+from nightly_pipeline.tools.junit import merge_suites
 
 _PROBLEMS_NAMED = 5
 CHECK = dg.AssetCheckSpec(
@@ -91,22 +94,46 @@ def _runs_beside_others(context: dg.AssetExecutionContext) -> bool:
 
 def _summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.MaterializeResult:
     settings, records = workplace.settings(), workplace.records()
+    remembered = _remember(context, settings, records)
     try:
         report = night_report(context.instance, settings, records, date=context.partition_key)
     except NightlyError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
+    report = _with_merged_junit(context, report, records)
     kept = keep_report(report, settings, records)
     run_id = context.run.tags.get(SUMMARY_TAG)
     metadata = {
         **summary_metadata(report, links_of(settings, records)),
         "page": dg.MetadataValue.path(kept[REPORT_PAGE]),
+        **{
+            name: dg.MetadataValue.path(records.store.location(key)) for name, key in report.artifacts.items()
+        },
         "message": _announce(context, report, settings, records),
+        "history": remembered,
         "asked_for_by": dg.MetadataValue.dagster_run(run_id) if run_id else "a person",
     }
     green = night_tone(report) is Tone.GOOD
     verdict = _check_result(_why(report), green=green, red=report.status is NightStatus.RED)
     promoted = promote_after(report, settings, records.store, run_id=report.run_id)
     return dg.MaterializeResult(metadata=metadata, check_results=[verdict, known_good_result(promoted)])
+
+
+def _remember(context: dg.AssetExecutionContext, settings: Settings, records: NightRecords) -> str:
+    """Put the night into the history, before it is judged. Without it the night is told all the same."""
+    remembered = remember_night(context.instance, settings, records, date=context.partition_key)
+    for problem in remembered.problems:
+        context.log.warning(problem)
+    return str(remembered)
+
+
+def _with_merged_junit(context: dg.AssetExecutionContext, report: Report, records: NightRecords) -> Report:
+    """The report with the night's JUnit files. They are exports: without them the night is told all the same."""
+    try:
+        kept = keep_merged_junit(report, records.store, merge_suites)
+    except (NightlyError, OSError) as error:
+        context.log.warning("the night's JUnit files could not be written: %s", error)
+        return report
+    return report.model_copy(update={"artifacts": kept})
 
 
 def _why(report: Report) -> str:

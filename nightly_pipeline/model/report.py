@@ -13,6 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
+from pydantic import Field
+
 from nightly_pipeline.model.history import TestIdentity
 from nightly_pipeline.model.judgement import Judgement, TestVerdict
 from nightly_pipeline.model.outcomes import (
@@ -78,7 +80,7 @@ class Report(Record):
     """One night, or one run of it.
 
     `run_id` is the newest run that is shown. `judgement`, and `incidents` as plain values from it, are there once
-    history has been asked.
+    history has been asked. `artifacts` are of the whole night (`junit`, `junit-vllm`, ...): name -> key in the store.
     """
 
     date: str
@@ -97,6 +99,7 @@ class Report(Record):
     runs: tuple[RunFacts, ...] = ()
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    artifacts: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from nightly_pipeline.errors import RecordError
 from nightly_pipeline.model.plan import Plan
 from nightly_pipeline.model.report import Known, Report, RunFacts, build_report
+from nightly_pipeline.steps.merged_junit import merged_junit
 from nightly_pipeline.steps.records import NightRecords
 
 REPORT_JSON = "report.json"
@@ -32,7 +33,8 @@ def gather_report(date: str, plan: Plan, runs: Sequence[RunFacts], records: Nigh
         source_revision=_revision(date, relevant, records),
         source_problems=_source_problems(date, relevant, records),
     )
-    return build_report(date, plan, known)
+    report = build_report(date, plan, known)
+    return report.model_copy(update={"artifacts": merged_junit(date, report.run_id, records.store)})
 
 
 def keep_documents(report: Report, documents: Mapping[str, str], records: NightRecords) -> dict[str, str]:
