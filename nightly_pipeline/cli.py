@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from nightly_pipeline import __version__
-from nightly_pipeline.commands import night, upkeep
+from nightly_pipeline.commands import night, publish, upkeep
 from nightly_pipeline.errors import NightlyError
 
 EXIT_CODES = """\b
@@ -72,6 +72,7 @@ for _verb in (
     night.rerun,
     night.status,
     night.report,
+    publish.publish,
     upkeep.doctor,
     upkeep.prune,
 ):

@@ -6,14 +6,10 @@ daemon does, and says how it ended.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import TextIO
 
 import dagster as dg
 from dagster import DagsterExecutionInterruptedError
@@ -40,6 +36,7 @@ from nightly_pipeline.planning import make_plan
 from nightly_pipeline.readiness import essentials
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.terminal import LiveNight, StatusRow, report_tables
+from nightly_pipeline.terminal.streams import output_to
 
 INTERRUPTED = 130
 _LEFT_UNSAID = 3
@@ -175,7 +172,7 @@ def _execute(settings: Settings, instance: dg.DagsterInstance, request: NightReq
     from nightly_pipeline.definitions import nightly_job
 
     log = settings.home / "runs" / f"{launch.launch_id}.log"
-    with _output_to(log) as terminal:
+    with output_to(log) as terminal:
         view = LiveNight(
             request.plan, console=Console(file=terminal, highlight=False), plain=request.plain or None
         )
@@ -232,29 +229,10 @@ def _detail(outcome: Outcome) -> str:
     return f"{tests} tests" + (f", {failed} failed" if failed else "")
 
 
-@contextmanager
-def _output_to(log: Path) -> Iterator[TextIO]:
-    """Send what the steps print to a file, and yield the terminal: Dagster mirrors every step's output to ours."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = [os.dup(1), os.dup(2)]
-    try:
-        with log.open("ab") as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-        with os.fdopen(saved[0], "w", closefd=False) as terminal:
-            yield terminal
-    finally:
-        for number, descriptor in enumerate(saved, start=1):
-            os.dup2(descriptor, number)
-            os.close(descriptor)
-
-
 def _summarise(settings: Settings, instance: dg.DagsterInstance, launch: Launch, run_id: str) -> None:
     from nightly_pipeline.definitions import nightly_summary_job
 
-    with _output_to(settings.home / "runs" / f"{launch.launch_id}.log"):
+    with output_to(settings.home / "runs" / f"{launch.launch_id}.log"):
         execute_summary(instance, nightly_summary_job(), date=launch.date, run_id=run_id)
         if settings.slack.configured:  # what an outage or a killed process left unsaid of other nights
             for night in nights_to_finish(open_announcer(settings), instance)[:_LEFT_UNSAID]:
