@@ -25,6 +25,7 @@ class Thresholds(Strict):
     Attributes:
         nights: how many nights before make the usual; with fewer than `at_least` nothing is said.
         share: of the usual, 0.3 is 30 %.
+        test_share: likewise for single tests: there are many, so some lie far off by chance.
         deviations: of the nights before, so many of their own (robust) standard deviations.
         slow_share: a slow drift: the last `slow_recent` nights against those that lie `slow_nights` back.
         stage_s, test_s, build_s, build_step_s, night_s: seconds that matter.
@@ -32,8 +33,9 @@ class Thresholds(Strict):
     """
 
     nights: int = Field(default=14, ge=3)
-    at_least: int = Field(default=5, ge=3)
+    at_least: int = Field(default=7, ge=3)
     share: float = Field(default=0.3, gt=0)
+    test_share: float = Field(default=0.5, gt=0)
     deviations: float = Field(default=5.0, gt=0)
     slow_share: float = Field(default=0.15, gt=0)
     slow_recent: int = Field(default=7, ge=3)
@@ -64,35 +66,47 @@ class Move:
     slow: bool = False
 
 
-def move_of(
-    values: Sequence[float], thresholds: Thresholds, *, matters: float, both_ways: bool = False
-) -> Move | None:
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What is measured, as far as it decides what counts.
+
+    Attributes:
+        matters: the least difference that does, in the unit of the values.
+        both_ways: smaller counts, too.
+        strictness: by how much more of the usual it has to be off than the thresholds say.
+    """
+
+    matters: float
+    both_ways: bool = False
+    strictness: float = 1.0
+
+
+def move_of(values: Sequence[float], thresholds: Thresholds, measure: Measure) -> Move | None:
     """Whether the last value, or the last few, left the usual range.
 
     Args:
         values: of nights of which each was good, oldest first, tonight's last.
         thresholds: what counts.
-        matters: the least difference that does, in the unit of the values.
-        both_ways: smaller counts, too.
+        measure: what the values are.
     """
-    return _jump(values, thresholds, matters, both_ways) or _creep(values, thresholds, matters, both_ways)
+    return _jump(values, thresholds, measure) or _creep(values, thresholds, measure)
 
 
-def _jump(values: Sequence[float], thresholds: Thresholds, matters: float, both_ways: bool) -> Move | None:  # noqa: FBT001
+def _jump(values: Sequence[float], thresholds: Thresholds, measure: Measure) -> Move | None:
     before = values[:-1][-thresholds.nights :]
     if len(before) < thresholds.at_least:
         return None
     move = _against(values[-1], before)
-    return move if _is_far(move, thresholds.share, thresholds, matters, both_ways) else None
+    return move if _is_far(move, thresholds.share, thresholds, measure) else None
 
 
-def _creep(values: Sequence[float], thresholds: Thresholds, matters: float, both_ways: bool) -> Move | None:  # noqa: FBT001
+def _creep(values: Sequence[float], thresholds: Thresholds, measure: Measure) -> Move | None:
     recent = values[-thresholds.slow_recent :]
     older = values[: -thresholds.slow_nights][-thresholds.nights :]
     if len(older) < thresholds.at_least or len(recent) < thresholds.slow_recent:
         return None
     move = _against(median(recent), older, slow=True)
-    return move if _is_far(move, thresholds.slow_share, thresholds, matters, both_ways) else None
+    return move if _is_far(move, thresholds.slow_share, thresholds, measure) else None
 
 
 def _against(value: float, before: Sequence[float], *, slow: bool = False) -> Move:
@@ -100,11 +114,11 @@ def _against(value: float, before: Sequence[float], *, slow: bool = False) -> Mo
     return Move(value, usual, median(abs(one - usual) for one in before), len(before), slow)
 
 
-def _is_far(move: Move, share: float, thresholds: Thresholds, matters: float, both_ways: bool) -> bool:  # noqa: FBT001
+def _is_far(move: Move, share: float, thresholds: Thresholds, measure: Measure) -> bool:
     """A median of several nights varies less than one night does: by the root of their number."""
     difference = move.value - move.usual
-    if not both_ways and difference < 0:
+    if not measure.both_ways and difference < 0:
         return False
     nights = thresholds.slow_recent if move.slow else 1
     own = thresholds.deviations * _DEVIATION * move.spread / sqrt(nights)
-    return abs(difference) > max(share * move.usual, matters, own)
+    return abs(difference) > max(share * measure.strictness * move.usual, measure.matters, own)

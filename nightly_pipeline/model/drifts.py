@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from nightly_pipeline.model.baseline import Move, Thresholds, move_of
+from nightly_pipeline.model.baseline import Measure, Move, Thresholds, move_of
 from nightly_pipeline.model.history import GOOD_RESULTS, EntryRow, NightRow, TestRow
 from nightly_pipeline.model.judgement import Drift
 from nightly_pipeline.model.metrics import BuildStep
@@ -37,19 +37,19 @@ def _of_entry(rows: Sequence[EntryRow], thresholds: Thresholds, tonight: str) ->
         return
     if last.name not in IMAGES:
         alike = [row.duration_s for row in rows if row.status == last.status]
-        if move := move_of(alike, thresholds, matters=thresholds.stage_s):
+        if move := move_of(alike, thresholds, Measure(thresholds.stage_s)):
             yield _drift("stage", move, last, stage=last.name)
         return
     built = [row.build_wall_s or row.duration_s for row in rows if row.status == "built"]
-    if last.status == "built" and (move := move_of(built, thresholds, matters=thresholds.build_s)):
+    if last.status == "built" and (move := move_of(built, thresholds, Measure(thresholds.build_s))):
         yield _drift("build", move, last, name=last.name)
     sizes = [float(row.size_bytes) for row in rows if row.size_bytes]
-    matters = thresholds.image_mb * _MEGABYTE
-    if last.size_bytes and (move := move_of(sizes, thresholds, matters=matters, both_ways=True)):
+    measure = Measure(thresholds.image_mb * _MEGABYTE, both_ways=True)
+    if last.size_bytes and (move := move_of(sizes, thresholds, measure)):
         yield _drift("image_size", move, last, name=last.name)
 
 
-def test_drifts(rows: Iterable[TestRow], thresholds: Thresholds, *, tonight: str) -> list[Drift]:
+def slow_test_drifts(rows: Iterable[TestRow], thresholds: Thresholds, *, tonight: str) -> list[Drift]:
     """Tests that became slower; only nights on which they passed count."""
     series: dict[tuple[str, str, str, str], dict[str, TestRow]] = defaultdict(dict)
     for row in rows:
@@ -58,13 +58,11 @@ def test_drifts(rows: Iterable[TestRow], thresholds: Thresholds, *, tonight: str
     return [drift for own in series.values() if (drift := _of_test(own, thresholds, tonight)) is not None]
 
 
-test_drifts.__test__ = False  # pytest would take it for a test where it is imported
-
-
 def _of_test(own: Mapping[str, TestRow], thresholds: Thresholds, tonight: str) -> Drift | None:
     last = own.get(tonight)
     values = [own[date].duration_s for date in sorted(own)]
-    move = move_of(values, thresholds, matters=thresholds.test_s) if last else None
+    measure = Measure(thresholds.test_s, strictness=thresholds.test_share / thresholds.share)
+    move = move_of(values, thresholds, measure) if last else None
     return _drift("test", move, last, stage=last.stage, name=last.node_id) if last and move else None
 
 
@@ -84,7 +82,7 @@ def step_drifts(
                 series[step.name].append(step.duration_s)
     last, steps = builds[-1]
     tonight = {step.name for step in steps if step.status == "done" and not step.internal}
-    moves = {name: move_of(series[name], thresholds, matters=thresholds.build_step_s) for name in tonight}
+    moves = {name: move_of(series[name], thresholds, Measure(thresholds.build_step_s)) for name in tonight}
     return [_drift("build_step", move, last, name=name) for name, move in sorted(moves.items()) if move]
 
 
@@ -96,7 +94,7 @@ def night_drifts(nights: Iterable[NightRow], thresholds: Thresholds, *, tonight:
         if whole and night.started_at and night.ended_at:
             first.setdefault(night.date, (night.ended_at - night.started_at).total_seconds())
     values = [first[date] for date in sorted(first)]
-    move = move_of(values, thresholds, matters=thresholds.night_s) if tonight in first else None
+    move = move_of(values, thresholds, Measure(thresholds.night_s)) if tonight in first else None
     return [_drift("night", move, None)] if move else []
 
 
@@ -104,7 +102,7 @@ def _drift(
     what: str, move: Move, row: EntryRow | TestRow | None, *, stage: str | None = None, name: str = ""
 ) -> Drift:
     return Drift(
-        what=what,  # type: ignore[arg-type]  # one of the words, as the callers write it
+        what=what,
         framework=row.framework if row else None,
         arch=row.arch if row else None,
         stage=stage,

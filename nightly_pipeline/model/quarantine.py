@@ -58,7 +58,8 @@ class QuarantineEntry(Strict):
         return self
 
     @cached_property
-    def _pattern(self) -> re.Pattern[str]:
+    def pattern(self) -> re.Pattern[str]:
+        """What a whole node id, with or without its parameters, must look like."""
         words = {"*": ".*", "?": "."}
         return re.compile("".join(words.get(sign) or re.escape(sign) for sign in self.test), re.DOTALL)
 
@@ -68,7 +69,7 @@ class QuarantineEntry(Strict):
             return False
         name = test.node_id
         bare = name.partition("[")[0]
-        return self._pattern.fullmatch(name) is not None or self._pattern.fullmatch(bare) is not None
+        return self.pattern.fullmatch(name) is not None or self.pattern.fullmatch(bare) is not None
 
     def covers(self, night: str) -> bool:
         """Whether the entry counts for a night (YYYY-MM-DD) by its dates."""
@@ -83,7 +84,17 @@ class Quarantine(Strict):
 
     def means(self, test: TestIdentity) -> bool:
         """Whether any entry means a test, whatever the date."""
-        return any(entry.means(test) for entry in self.entries)
+        return self._may_mean(test.node_id) and any(entry.means(test) for entry in self.entries)
+
+    @cached_property
+    def _names(self) -> re.Pattern[str]:
+        return re.compile(
+            "|".join(f"(?:{entry.pattern.pattern})" for entry in self.entries) or "(?!)", re.DOTALL
+        )
+
+    def _may_mean(self, name: str) -> bool:
+        """Whether any entry fits a name, asked once for all of them: most tests of a night are not meant."""
+        return any(self._names.fullmatch(one) for one in {name, name.partition("[")[0]})
 
     def active(self, test: TestIdentity, nights: Sequence[TestNight], night: str) -> QuarantineEntry | None:
         """The entry that a test is quarantined by on a night; None when it counts like any other."""

@@ -15,7 +15,7 @@ def rows_of_tonight(report: Report, remembered: Iterable[TestRow]) -> list[TestR
     """The rows of the runs that the report shows, and of failures of which nothing is remembered."""
     shown = {run.run_id for run in report.runs} or {report.run_id}
     rows = [row for row in remembered if row.source != "night" or row.run_id in shown]
-    known = {row.identity for row in rows}
+    known = {row.identity for row in rows} if any(stage.failures for stage in report.stages) else set()
     return [
         *rows,
         *(

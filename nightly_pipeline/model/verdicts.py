@@ -98,10 +98,9 @@ def environment_errors(pasts: Iterable[Sequence[TestNight]]) -> dict[str, frozen
         for at, night in enumerate(nights):
             if not night.checks or night.mixed or not night.bad or not night.row.signature:
                 continue
-            if all(check.result in BAD_RESULTS for check in night.checks):
-                if len(bad_row(nights[: at + 1], Background(night.date))) == 1:
-                    seen[night.date].add(night.row.signature)
-            else:
+            if _fails_where_it_was_good(nights[: at + 1]):
+                seen[night.date].add(night.row.signature)
+            elif any(check.result in GOOD_RESULTS for check in night.checks):
                 cleared[night.date].add(night.row.signature)
     return {date: frozenset(errors - cleared[date]) for date, errors in seen.items()}
 
@@ -123,18 +122,24 @@ def _of_bad(nights: Sequence[TestNight], background: Background) -> tuple[Verdic
 
 def _of_good(nights: Sequence[TestNight], background: Background) -> tuple[Verdict, str] | None:
     tonight, before = nights[-1], nights[:-1]
-    if not tonight.good:
-        return None
-    if tonight.mixed:
+    if tonight.good and tonight.mixed:
         return Verdict.FLAKY, "passed and failed tonight on one and the same image"
     row = bad_row(before, background)
-    if not row or row[-1].mixed:
+    if not tonight.good or not row or row[-1].mixed:
         return None
-    if _shares_image(tonight, row[-1]):
+    if _on_image(row[-1].row, tonight):
         return Verdict.FLAKY, f"passed tonight and failed on {row[-1].date} on one and the same image"
-    if _of_bad(_until(before, row[-1]), background)[0] in _NOT_THE_TESTS_DOING:
+    if _was_nobodys_doing(before, row[-1], background):
         return None
     return Verdict.FIXED, f"good tonight, bad on {row[-1].date}"
+
+
+def _was_nobodys_doing(before: Sequence[TestNight], last: TestNight, background: Background) -> bool:
+    """Whether it was bad the last time by chance or by what is around it: then that it passes is no mending."""
+    if _proof(before[-RATE_NIGHTS:], last.row.signature):
+        return True
+    until = before[: next(at for at, night in enumerate(before) if night is last) + 1]
+    return _of_bad(until, background)[0] in _NOT_THE_TESTS_DOING
 
 
 def _flaky(nights: Sequence[TestNight]) -> tuple[Verdict, str] | None:
@@ -154,12 +159,9 @@ def _flaky(nights: Sequence[TestNight]) -> tuple[Verdict, str] | None:
 
 def _known_flake(nights: Sequence[TestNight], background: Background) -> tuple[Verdict, str] | None:
     """Bad tonight also when repeated, but not worse than its rate of late lets expect, with the error proven flaky."""
-    tonight, row = nights[-1], bad_row(nights, background)
-    if not tonight.confirmed or not tonight.row.signature:
-        return None
-    window = nights[: len(nights) - 1][-RATE_NIGHTS:]
-    proof = [night for night in window if night.mixed and tonight.row.signature in night.signatures]
-    if not proof:
+    row, window = bad_row(nights, background), nights[:-1][-RATE_NIGHTS:]
+    proof = _proof(window, nights[-1].row.signature)
+    if not proof or not any(night.confirmed for night in row):
         return None
     since = row[0].date
     runs = [run for night in window if night.date < since for run in night.same_image]
@@ -171,14 +173,19 @@ def _known_flake(nights: Sequence[TestNight], background: Background) -> tuple[V
     return Verdict.FLAKY, why
 
 
+def _proof(nights: Sequence[TestNight], signature: str | None) -> list[TestNight]:
+    """Nights on which the test passed and failed with this error on one and the same image."""
+    return [night for night in nights if signature and night.mixed and signature in night.signatures]
+
+
 def _environment(nights: Sequence[TestNight], background: Background) -> tuple[Verdict, str] | None:
     """Bad now on last night's image, too, where it was good: what changed is not in the image."""
     tonight = nights[-1]
     if tonight.checks:
-        seen = all(check.result in BAD_RESULTS for check in tonight.checks)
+        outside = _fails_where_it_was_good(nights)
         return (
             (Verdict.ENVIRONMENT, "bad tonight on last night's image as well, where it was good")
-            if seen
+            if outside
             else None
         )
     if tonight.confirmed and any(_on_image(run, tonight) for night in nights[:-1] for run in night.runs):
@@ -186,6 +193,13 @@ def _environment(nights: Sequence[TestNight], background: Background) -> tuple[V
     if tonight.row.signature in background.environment.get(tonight.date, frozenset()):
         return Verdict.ENVIRONMENT, "other tests with this error are bad on last night's image as well"
     return None
+
+
+def _fails_where_it_was_good(nights: Sequence[TestNight]) -> bool:
+    """Whether it was bad in every check on an image of an earlier night, and had been good on that very image."""
+    checked = {check.image_digest for check in nights[-1].checks}
+    good_on = {run.image_digest for night in nights[:-1] for run in night.runs if run.result in GOOD_RESULTS}
+    return all(check.result in BAD_RESULTS for check in nights[-1].checks) and checked <= good_on
 
 
 def _recurring(row: Sequence[TestNight]) -> tuple[Verdict, str] | None:
@@ -243,11 +257,3 @@ def _failures(run: TestRow) -> int:
 
 def _on_image(run: TestRow, night: TestNight) -> bool:
     return run.image_digest is not None and run.image_digest == night.row.image_digest
-
-
-def _shares_image(one: TestNight, other: TestNight) -> bool:
-    return _on_image(other.row, one)
-
-
-def _until(nights: Sequence[TestNight], last: TestNight) -> Sequence[TestNight]:
-    return nights[: next(at for at, night in enumerate(nights) if night is last) + 1]

@@ -6,16 +6,18 @@ are bad at once, the past is followed back for fewer nights, and `since` may the
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from nightly_pipeline.model.baseline import Thresholds
-from nightly_pipeline.model.drifts import IMAGES, entry_drifts, night_drifts, step_drifts, test_drifts
+from nightly_pipeline.model.drifts import IMAGES, entry_drifts, night_drifts, slow_test_drifts, step_drifts
 from nightly_pipeline.model.history import (
     BAD_RESULTS,
     GOOD_RESULTS,
     EntryRow,
+    NightRow,
     TestIdentity,
     TestRow,
 )
@@ -45,6 +47,8 @@ MOST_ROWS = 150_000
 """About so many results are read of the tests in question."""
 FEWEST_NIGHTS = 10
 MOST_SLOW_TESTS = 200
+RENAMES_FOLLOWED = 4
+"""So many nights back a test's old name is looked for."""
 
 StepsOf = Callable[[EntryRow], Sequence[BuildStep]]
 """The steps of a build, as far as its metrics are still kept; else empty."""
@@ -101,7 +105,7 @@ class _Past:
     """What is read of the history for one night.
 
     Attributes:
-        tonight: every result of the night.
+        tonight: every result of the night; `there` has them by test.
         dates: the nights before with results of this kind of engine, oldest first.
         of: the nights of every test that may have a verdict.
         entries: rows of images and stages of as many nights as a baseline needs.
@@ -115,6 +119,9 @@ class _Past:
         ]
         self.dates = sorted({night.date for night in self.runs if night.date < report.date})
         self.tonight = rows_of_tonight(report, history.tests(report.date))
+        self.there: dict[TestIdentity, list[TestRow]] = defaultdict(list)
+        for row in self.tonight:
+            self.there[row.identity].append(row)
         self.entries = [
             entry
             for entry in history.entries(since=self.since(2 * RATE_NIGHTS), until=report.date)
@@ -138,9 +145,19 @@ class _Past:
             return
         since = self.since(max(FEWEST_NIGHTS, MOST_ROWS // len(wanted)))
         before = self.history.of_tests(wanted, since=since, until=_day_before(self.date))
-        among = set(wanted)
-        own = [row for row in self.tonight if row.identity in among]
+        own = [row for test in wanted for row in self.there.get(test, ())]
         self.of |= _by_kind([*before, *own], self.date, self.engine)
+
+    def last_of(self, places: set[tuple[str, str, str]]) -> list[TestRow]:
+        """The results of the newest night before on which each of these stages ran, of the last few."""
+        missing, found = set(places), list[TestRow]()
+        for night in reversed(self.dates[-RENAMES_FOLLOWED:]):
+            rows = [row for row in self.history.tests(night) if _place(row) in missing and _ran(row)]
+            found += rows
+            missing -= {_place(row) for row in rows}
+            if not missing:
+                break
+        return found
 
     def lately_bad(self) -> set[TestIdentity]:
         """Tests that were bad in one of the last nights."""
@@ -160,15 +177,22 @@ class _Found:
 
 
 def _verdicts(past: _Past, rules: Rules) -> _Found:
-    in_question = {row.identity for row in past.tonight if _is_in_question(row)}
-    there = {row.identity for row in past.tonight}
-    quarantined = {test for test in there if rules.quarantine.means(test)}
-    past.read([*in_question, *(past.lately_bad() & there), *quarantined])
+    in_question = [row.identity for row in past.tonight if _is_in_question(row)]
+    quarantined = [test for test in past.there if rules.quarantine.means(test)]
+    past.read([*in_question, *(past.lately_bad() & past.there.keys()), *quarantined])
     background = Background(past.date, tuple(past.dates), environment_errors(past.of.values()))
     judged = {test: judge_test(nights, background) for test, nights in past.of.items()}
     found = {test: verdict for test, verdict in judged.items() if verdict is not None}
-    _follow_renames(found, past, there, background)
+    _follow_renames(found, past, background)
     return _Found({test: _told(one, past, rules) for test, one in found.items()}, background)
+
+
+def _place(row: TestRow) -> tuple[str, str, str]:
+    return row.framework, row.arch, row.stage
+
+
+def _ran(row: TestRow) -> bool:
+    return row.source in {"night", "import"} and (row.result in GOOD_RESULTS or row.result in BAD_RESULTS)
 
 
 def _is_in_question(row: TestRow) -> bool:
@@ -190,15 +214,14 @@ def _told(verdict: TestVerdict, past: _Past, rules: Rules) -> TestVerdict:
 def _follow_renames(
     found: dict[TestIdentity, TestVerdict],
     past: _Past,
-    there: set[TestIdentity],
     background: Background,
 ) -> None:
     """Give tests that only changed their name the past of their old one."""
     newcomers = [past.of[test][-1].row for test, one in found.items() if one.verdict is Verdict.UNKNOWN]
     if not newcomers or not past.dates:
         return
-    last = past.history.tests(past.dates[-1])
-    names = renamed(newcomers, [row for row in last if row.identity not in there])
+    last = past.last_of({(row.framework, row.arch, row.stage) for row in newcomers})
+    names = renamed(newcomers, [row for row in last if row.identity not in past.there])
     past.read(names.values())
     for new, old in names.items():
         nights = (*past.of.get(old, ()), *past.of[new])
@@ -239,7 +262,7 @@ def _drifts(past: _Past, history: History, rules: Rules) -> list[Drift]:
         *night_drifts(past.whole_runs, thresholds, tonight=tonight),
         *entry_drifts(past.entries, thresholds, tonight=tonight),
         *_step_drifts(past, rules),
-        *test_drifts(_slow_tests(past, history, thresholds), thresholds, tonight=tonight),
+        *slow_test_drifts(_slow_tests(past, history, thresholds), thresholds, tonight=tonight),
     ]
 
 
