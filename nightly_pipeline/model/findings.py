@@ -15,7 +15,7 @@ from nightly_pipeline.model.judgement import Incident, TestVerdict, Verdict
 from nightly_pipeline.model.outcomes import StageOutcome, StageStatus, TestFailure
 from nightly_pipeline.model.reading import Item, causes, plural
 from nightly_pipeline.model.report import Report, identity_of
-from nightly_pipeline.model.untrusted import first_line
+from nightly_pipeline.model.untrusted import short_line
 
 ORDER = (
     Verdict.NEW,
@@ -45,6 +45,7 @@ LETTERS = {
     Verdict.QUARANTINED: "Q",
 }
 """Marks that do not lean on colour."""
+_LONGEST_DETAIL = 220
 
 
 @dataclass(frozen=True)
@@ -151,17 +152,20 @@ class Headline:
     owners: tuple[str, ...] = ()
 
 
+_WAITS = frozenset({Verdict.RECURRING, Verdict.FLAKY, Verdict.ENVIRONMENT, Verdict.QUARANTINED})
+"""What was there before tonight, or is nobody's doing: it comes after what is new."""
+
+
 def headlines(report: Report) -> tuple[Headline, ...]:
-    """Everything that a person in charge must know, most urgent first: broken steps, incidents, tests without one."""
-    broken = [_of_step(item) for item in broken_steps(report)]
-    known = [_of_incident(one) for one in incidents(report)]
-    urgent = [one for one in known if one.verdict in {Verdict.NEW, Verdict.UNKNOWN}]
-    rest = [one for one in known if one not in urgent]
-    return (*urgent, *broken, *_of_stages(report), *rest)
+    """Everything that a person in charge must know, most urgent first: what is new, then what was there before."""
+    known = [(one.verdict in _WAITS, _of_incident(one)) for one in incidents(report)]
+    broken = [(False, _of_step(item)) for item in broken_steps(report)]
+    found = [*known, *broken, *_of_stages(report)]
+    return tuple(one for _, one in sorted(found, key=lambda pair: pair[0]))
 
 
 def _of_step(item: Item) -> Headline:
-    detail = first_line(item.outcome.message or "") or (
+    detail = short_line(item.outcome.message or "", _LONGEST_DETAIL) or (
         plural(len(item.failures), "failing test") if item.failures else ""
     )
     return Headline(word=item.word, title=item.label, detail=detail, anchor=item.anchor, item=item)
@@ -183,25 +187,23 @@ def incident_anchor(incident: Incident) -> str:
     return "incident-" + "".join(char if char.isalnum() else "-" for char in incident.id)
 
 
-def _of_stages(report: Report) -> list[Headline]:
-    """Stages with bad tests that no incident holds."""
+def _of_stages(report: Report) -> list[tuple[bool, Headline]]:
+    """Stages with bad tests that no incident holds; True for those where nothing is new."""
     held = {test for one in incidents(report) for test in one.tests}
-    loose = [
-        one
-        for verdict, found in findings(report).items()
-        if verdict is not Verdict.FIXED
-        for one in found
-        if one.test not in held
-    ]
-    by_stage = stage_counts(loose)
+    by_stage = stage_counts(
+        one for found in findings(report).values() for one in found if one.test not in held
+    )
     judged = report.judgement is not None
     return [
-        Headline(
-            word=item.word,
-            title=item.label,
-            detail=counts_text(by_stage[item.label], judged=judged),
-            anchor=item.anchor,
-            item=item,
+        (
+            _WAITS.issuperset(by_stage[item.label]),
+            Headline(
+                word=item.word,
+                title=item.label,
+                detail=counts_text(by_stage[item.label], judged=judged),
+                anchor=item.anchor,
+                item=item,
+            ),
         )
         for item in failed_stages(report)
         if item.label in by_stage

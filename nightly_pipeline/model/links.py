@@ -22,11 +22,13 @@ class Links:
         artifact: key in the artifact store -> address or path (a store's `location`).
         run: run id -> address of the run in the orchestrator's UI.
         page: address of the night's page.
+        nights: address of the list of all nights.
     """
 
     artifact: Callable[[str], str | None] = nowhere
     run: Callable[[str], str | None] = nowhere
     page: str | None = None
+    nights: str | None = None
 
 
 NO_LINKS = Links()

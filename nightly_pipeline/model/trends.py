@@ -13,6 +13,7 @@ from typing import Literal
 
 from nightly_pipeline.model.history import EntryRow, NightRow
 from nightly_pipeline.model.night_rows import entry_rows_of, night_row_of
+from nightly_pipeline.model.outcomes import NightStatus, StageStatus
 from nightly_pipeline.model.report import Report
 
 NIGHTS = 30
@@ -85,9 +86,22 @@ def trends_of(
     dates = last_dates(report.date, length)
     rows = _alike(entries, report, dates)
     runs = [night for night in nights if night.date in dates and night.date != report.date]
-    runs = [night for night in runs if night.engine_kind == report.engine] + [night_row_of(report)]
+    runs = [night for night in runs if night.engine_kind == report.engine] + _tonight(report)
     known = frozenset({row.date for row in rows} | {night.date for night in runs})
-    return Trends(dates=dates, known=known, charts=_charts(rows, dates))
+    whole = _whole_night(runs, dates)
+    return Trends(dates=dates, known=known, charts=(*_charts(rows, dates), *whole))
+
+
+def _tonight(report: Report) -> list[NightRow]:
+    """A row for each run of the report's night."""
+    night = night_row_of(report)
+    own = [
+        night.model_copy(
+            update={"started_at": run.started_at, "ended_at": run.ended_at, "partial": run.partial}
+        )
+        for run in report.runs
+    ]
+    return own or [night]
 
 
 def last_dates(newest: str, length: int) -> tuple[str, ...]:
@@ -104,6 +118,24 @@ def _alike(entries: Iterable[EntryRow], report: Report, dates: Sequence[str]) ->
     window = set(dates) - {report.date}
     past = [row for row in entries if row.date in window and row.engine_kind in {None, report.engine}]
     return [*past, *entry_rows_of(report)]
+
+
+def _whole_night(runs: Sequence[NightRow], dates: Sequence[str]) -> tuple[Chart, ...]:
+    """How long each night took: its first whole run; a partial one, or one that was cut short, is marked."""
+    by_date: dict[str, Reading] = {}
+    for run in sorted(runs, key=lambda one: one.partial):
+        if run.started_at and run.ended_at and run.ended_at > run.started_at:
+            seconds = (run.ended_at - run.started_at).total_seconds()
+            whole = not run.partial and run.status != NightStatus.INCOMPLETE
+            by_date.setdefault(run.date, Reading(seconds, whole))
+    line = Line("whole night", None, tuple(by_date.get(date_) for date_ in dates))
+    return (Chart("night", "Duration of the night", "s", (line,)),) if by_date else ()
+
+
+def _without_dry_runs(rows: Sequence[EntryRow]) -> list[EntryRow]:
+    """Cells that only collect have no duration worth a plot."""
+    dry = {(row.framework, row.arch) for row in rows if row.status == StageStatus.COLLECTED}
+    return [row for row in rows if (row.framework, row.arch) not in dry]
 
 
 _Measure = Callable[[Sequence[EntryRow]], Reading | None]
@@ -130,7 +162,7 @@ def _charts(rows: Sequence[EntryRow], dates: Sequence[str]) -> tuple[Chart, ...]
         _chart(_Kind("image-size", "Runtime image size", "bytes", _size), runtime, dates),
     ]
     for name in dict.fromkeys(row.name for row in stages):
-        own = [row for row in stages if row.name == name]
+        own = _without_dry_runs([row for row in stages if row.name == name])
         charts.append(_chart(_Kind(f"stage-{name}", f"Duration of {name}", "s", _duration), own, dates))
     return tuple(chart for chart in charts if chart.lines)
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import groupby
 
+from nightly_pipeline.model.findings import (
+    LETTERS,
+    Headline,
+    broken_steps,
+    counts,
+    counts_text,
+    failed_stages,
+    findings,
+    headlines,
+    stage_counts,
+    word_of,
+)
+from nightly_pipeline.model.judgement import Verdict
 from nightly_pipeline.model.links import Links, safe_address
-from nightly_pipeline.model.outcomes import StageOutcome, TestFailure
+from nightly_pipeline.model.outcomes import StageOutcome
 from nightly_pipeline.model.reading import (
     Item,
     Tone,
-    causes,
     consequences,
     count_collected,
     counts_line,
@@ -27,74 +39,44 @@ from nightly_pipeline.model.reading import (
     tally,
 )
 from nightly_pipeline.model.report import Report
-from nightly_pipeline.model.untrusted import excerpt, one_line, short_line
+from nightly_pipeline.model.trends import Trends
+from nightly_pipeline.model.untrusted import excerpt
+from nightly_pipeline.page.changes import ChangesShown, shown_changes
+from nightly_pipeline.page.charts import ChartShown, shown_charts
+from nightly_pipeline.page.failing import VerdictGroup, verdict_groups
+from nightly_pipeline.page.incidents import IncidentShown, shown_incidents
+from nightly_pipeline.page.links import Linked, artifact_links, outcome_links
+from nightly_pipeline.page.matrix import INDEX, Row, Shown, brief_of, matrix_of
 
-_INDEX = "multi_arch_image"
-_SHOWN_IN_FULL, _SHOWN_IN_FULL_ANYWAY = 400, 10
-_TESTS_LISTED = 50
-_TESTS_IN_A_BULK = 200
-_LONG_MESSAGE, _SHORT_MESSAGE = 8_000, 300
-_LONGEST_TEST = 1_000
-
-
-@dataclass(frozen=True)
-class Linked:
-    """A name, and where it leads; None when that is not known."""
-
-    name: str
-    address: str | None
+_LONG_MESSAGE = 8_000
+_NEWS = 6
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One image, publication or stage, with its links."""
-
-    item: Item
-    counts: str
-    links: tuple[Linked, ...]
-
-
-@dataclass(frozen=True)
-class SameMessage:
-    """Failing tests of one stage that all say the same."""
-
-    message: str
-    tests: tuple[TestFailure, ...]
-    more: str
-    """Further tests, one a line: a browser copes with thousands of lines, not with thousands of elements."""
-    count: int
-
-
-@dataclass(frozen=True)
-class Bulk:
-    """Failing tests of one file as plain text, where there are so many that the page would become slow."""
-
-    file: str
-    count: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that is not good by itself, with its failing tests, those that say the same together."""
+class Broken:
+    """A step that is not good for another reason than failing tests alone."""
 
     shown: Shown
     message: str
-    groups: tuple[SameMessage, ...]
-    bulks: tuple[Bulk, ...]
-    failing: int
 
 
 @dataclass(frozen=True)
-class Row:
-    """One cell of the night in the matrix. `index` is its framework's, on the first of its rows only."""
+class FailedStage:
+    """A stage that is not good because of its tests, and what these mean."""
 
-    framework: str
-    arch: str
-    steps: tuple[Shown | None, ...]
-    index: Shown | None
-    index_rows: int
-    """How many rows the index reaches over; 0 where a row above already has it."""
+    shown: Shown
+    verdicts: str
+
+
+@dataclass(frozen=True)
+class Chip:
+    """How many tests have a verdict, and where they are listed."""
+
+    letter: str
+    word: str
+    count: int
+    anchor: str
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -108,26 +90,55 @@ class NightView:
     notes: tuple[str, ...]
     revision: str
     duration_s: float | None
+    news: tuple[Headline, ...]
+    news_more: int
+    chips: tuple[Chip, ...]
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     has_indexes: bool
-    problems: tuple[Problem, ...]
+    incidents: tuple[IncidentShown, ...]
+    broken: tuple[Broken, ...]
+    failed_stages: tuple[FailedStage, ...]
     following: tuple[Shown, ...]
+    tests: tuple[VerdictGroup, ...]
+    changes: ChangesShown | None
+    trends: Trends | None
+    charts: tuple[ChartShown, ...]
     everything: tuple[Shown, ...]
     counts: tuple[tuple[str, str], ...]
+    documents: tuple[Linked, ...]
     runs: tuple[Linked, ...]
     """One for each of the report's runs, in their order."""
+    index: str | None
+
+    letters = LETTERS
 
     @property
-    def failing(self) -> int:
-        """How many failing tests the page lists."""
-        return sum(problem.failing for problem in self.problems)
+    def listed(self) -> int:
+        """How many tests the page lists."""
+        return sum(group.count for group in self.tests)
 
 
-def night_view(report: Report, links: Links) -> NightView:
-    """Make a report ready to be shown."""
-    everything = tuple(_shown(item, links) for item in items(report))
-    columns, rows = _matrix(everything)
+def night_view(
+    report: Report, links: Links, trends: Trends | None = None, documents: Mapping[str, str] | None = None
+) -> NightView:
+    """Make a report ready to be shown.
+
+    Args:
+        report: the night, with its judgement where there is one.
+        links: addresses of artifacts, runs and the list of nights.
+        trends: the nights before it; None where they were not asked.
+        documents: files about the whole night, name -> key in the artifact store.
+    """
+    judged = report.judgement is not None
+    counted = stage_counts(one for found in findings(report).values() for one in found)
+
+    def shown(item: Item) -> Shown:
+        return _shown(item, links, brief_of(item, counted, judged=judged))
+
+    everything = tuple(shown(item) for item in items(report))
+    columns, rows = matrix_of(everything)
+    news = headlines(report)
     return NightView(
         report=report,
         headline=headline(report),
@@ -136,107 +147,51 @@ def night_view(report: Report, links: Links) -> NightView:
         notes=notes(report),
         revision=short_revision(report),
         duration_s=duration_s(report),
+        news=news[:_NEWS],
+        news_more=len(news) - len(news[:_NEWS]),
+        chips=_chips(report) if judged else (),
         columns=columns,
         rows=rows,
-        has_indexes=any(one.item.name == _INDEX for one in everything),
-        problems=_problems(causes(report), links),
-        following=tuple(_shown(item, links) for item in consequences(report)),
+        has_indexes=any(one.item.name == INDEX for one in everything),
+        incidents=shown_incidents(report),
+        broken=tuple(_broken(item, shown(item)) for item in broken_steps(report)),
+        failed_stages=tuple(
+            FailedStage(shown(item), counts_text(counted.get(item.label, Counter()), judged=judged))
+            for item in failed_stages(report)
+        ),
+        following=tuple(shown(item) for item in consequences(report)),
+        tests=verdict_groups(report, links),
+        changes=shown_changes(report),
+        trends=trends,
+        charts=shown_charts(trends) if trends else (),
         everything=everything,
         counts=_counts(report),
+        documents=artifact_links(documents or {}, links),
         runs=tuple(Linked(run.run_id, safe_address(links.run(run.run_id))) for run in report.runs),
+        index=safe_address(links.nights),
     )
 
 
-def _shown(item: Item, links: Links) -> Shown:
+def _shown(item: Item, links: Links, brief: str) -> Shown:
     outcome = item.outcome
     counted = isinstance(outcome, StageOutcome) and any(outcome.counts.model_dump().values())
-    linked = [
-        Linked(name, safe_address(links.artifact(key))) for name, key in sorted(outcome.artifacts.items())
-    ]
-    run = safe_address(links.run(outcome.run_id))
-    if run:
-        linked.append(Linked("run", run))
     return Shown(
         item=item,
         counts=counts_line(outcome) if isinstance(outcome, StageOutcome) and counted else "",
-        links=tuple(linked),
+        links=outcome_links(outcome, links),
+        brief=brief,
     )
 
 
-def _matrix(everything: Sequence[Shown]) -> tuple[tuple[str, ...], tuple[Row, ...]]:
-    columns = tuple(dict.fromkeys(one.item.name for one in everything if one.item.name != _INDEX))
-    rows: list[Row] = []
-    for framework, group in groupby(everything, key=lambda one: one.item.outcome.framework):
-        members = list(group)
-        index = next((one for one in members if one.item.name == _INDEX), None)
-        arches = list(dict.fromkeys(one.item.outcome.arch for one in members if one.item.outcome.arch))
-        for position, arch in enumerate(arches):
-            by_name = {one.item.name: one for one in members if one.item.outcome.arch == arch}
-            rows.append(
-                Row(
-                    framework=framework,
-                    arch=arch,
-                    steps=tuple(by_name.get(name) for name in columns),
-                    index=index if position == 0 else None,
-                    index_rows=len(arches) if position == 0 else 0,
-                )
-            )
-    return columns, tuple(rows)
+def _broken(item: Item, shown: Shown) -> Broken:
+    return Broken(shown, excerpt(item.outcome.message or "", lines=200, characters=_LONG_MESSAGE))
 
 
-def _problems(found: Sequence[Item], links: Links) -> tuple[Problem, ...]:
-    """The first failures of a page in full, of each problem at least some; the rest in bulk."""
-    problems, room = [], _SHOWN_IN_FULL
-    for item in found:
-        groups = list(_by_message(item.failures).items())
-        in_full = max(room, _SHOWN_IN_FULL_ANYWAY)
-        room = max(0, room - len(groups))
-        problems.append(
-            Problem(
-                shown=_shown(item, links),
-                message=excerpt(item.outcome.message or "", lines=200, characters=_LONG_MESSAGE),
-                groups=tuple(_group(message, tests) for message, tests in groups[:in_full]),
-                bulks=tuple(_bulks([test for _, tests in groups[in_full:] for test in tests])),
-                failing=len(item.failures),
-            )
-        )
-    return tuple(problems)
-
-
-def _by_message(failures: Sequence[TestFailure]) -> dict[str, list[TestFailure]]:
-    grouped: dict[str, list[TestFailure]] = {}
-    for failure in failures:
-        grouped.setdefault(failure.message, []).append(failure)
-    return grouped
-
-
-def _group(message: str, tests: Sequence[TestFailure]) -> SameMessage:
-    return SameMessage(
-        message=excerpt(message, lines=100, characters=_LONG_MESSAGE),
-        tests=tuple(one.model_copy(update={"test": _name(one)}) for one in tests[:_TESTS_LISTED]),
-        more="\n".join(_name(one) for one in tests[_TESTS_LISTED:]),
-        count=len(tests),
+def _chips(report: Report) -> tuple[Chip, ...]:
+    return tuple(
+        Chip(LETTERS[verdict], word_of(verdict), count, f"tests-{verdict.value}", verdict)
+        for verdict, count in counts(report).items()
     )
-
-
-def _bulks(failures: Sequence[TestFailure]) -> Iterator[Bulk]:
-    by_file: dict[str, list[TestFailure]] = {}
-    for failure in failures:
-        by_file.setdefault(_name(failure).partition("::")[0], []).append(failure)
-    for file, tests in by_file.items():
-        for start in range(0, len(tests), _TESTS_IN_A_BULK):
-            part = tests[start : start + _TESTS_IN_A_BULK]
-            yield Bulk(file, len(part), "\n".join(_in_bulk(one) for one in part))
-
-
-def _in_bulk(failure: TestFailure) -> str:
-    known = " ".join(word for word in (failure.verdict, failure.since, failure.incident) if word)
-    message = excerpt(failure.message, lines=4, characters=_SHORT_MESSAGE).replace("\n", "\n    ")
-    return f"{_name(failure)}{'  ' + one_line(known) if known else ''}\n    {message}\n"
-
-
-def _name(failure: TestFailure) -> str:
-    return short_line(failure.test, _LONGEST_TEST)
 
 
 def _counts(report: Report) -> tuple[tuple[str, str], ...]:

@@ -62,11 +62,10 @@ def test_the_verdict_and_the_engine_stand_on_top() -> None:
     tree = page(broken_night())
     head = words(tree.find(".//header"))
 
-    assert head.startswith(
-        f"Nightly 2026-11-20 ✗ red 5 problems, 6 steps not tried because of that {MOCK_NOTE}"
-    )
+    assert head.startswith(f"Nightly 2026-11-20 ✗ red {MOCK_NOTE}")
     assert tree.findtext(".//title") == "red · Nightly 2026-11-20 · mock engine"
-    facts = {words(one.find("dt")): words(one.find("dd")) for one in tree.xpath("//dl[@class='facts']/div")}
+    lists = tree.xpath("//dl[@class='line-facts' or @class='facts']/div")
+    facts = {words(one.find("dt")): words(one.find("dd")) for one in lists}
     assert facts == {
         "Engine": "mock",
         "Revision": "9c1d5e0f7a3b",
@@ -150,47 +149,101 @@ def test_every_link_inside_the_page_leads_somewhere_and_every_name_is_there_once
     assert set(targets) <= set(names)
 
 
-def test_problems_come_first_worst_first_with_message_tests_and_links() -> None:
+def test_what_matters_stands_before_everything_else_and_leads_there() -> None:
+    tree = page(broken_night())
+    news = section(tree, "news")
+
+    assert [words(one) for one in news.xpath(".//li")] == [
+        (
+            "✗ failed vllm/arm64/runtime_image [runtime 4/9] RUN uv pip install vllm "
+            "ERROR: No matching distribution for vllm==0.32.0"
+        ),
+        (
+            "✗ timed_out trtllm/amd64/integration ended by its deadline after 90 min; last test: "
+            "tests/test_stream.py::test_long_answer"
+        ),
+        "✗ no_tests trtllm/amd64/e2e_single_gpu nothing was selected by `trtllm and e2e and gpu_1`",
+        "? infra_error sglang/amd64/e2e_multi_gpu gpu-l40-amd64 has 1 GPU, the stage asks for 2",
+        "✗ failed sglang/amd64/unit 2 failing",
+        "6 steps not tried because of that",
+    ]
+    assert news.xpath(".//a/@href")[4] == "#sglang-amd64-unit"
+    assert tree.xpath("//main/section")[0] is news
+
+
+def test_problems_come_worst_first_with_message_and_links() -> None:
     tree = page(broken_night(), LINKS)
     problems = section(tree, "problems")
 
     assert [words(one) for one in problems.xpath(".//article/h3")] == [
         "✗ failed vllm/arm64/runtime_image",
-        "✗ failed sglang/amd64/unit",
         "✗ timed_out trtllm/amd64/integration",
         "✗ no_tests trtllm/amd64/e2e_single_gpu",
         "? infra_error sglang/amd64/e2e_multi_gpu",
+        "✗ failed sglang/amd64/unit 2 failing",
         "Not tried, because of the above 6",
     ]
     unit = problems.xpath(".//article[@id='sglang-amd64-unit']")[0]
-    assert [one.text for one in unit.find_class("test")] == [
-        "tests/unit/test_radix_cache.py::test_evicts_the_oldest[lru-4096]",
-        "tests/unit/test_router.py::test_prefers_the_warm_worker",
-    ]
-    assert unit.xpath(".//pre/text()")[1] == "TimeoutError: no worker answered in 5.0 s"
     assert f"https://artifacts.example/2026-11-20/{RUN_ID}/sglang/amd64/unit/junit.xml" in unit.xpath(
         ".//a/@href"
     )
     assert f"http://127.0.0.1:3000/runs/{RUN_ID}" in unit.xpath(".//a/@href")
 
 
-def test_a_green_night_has_no_problems_section() -> None:
-    assert section(page(whole_night()), "problems") is None
+def test_every_failing_test_is_there_with_its_message_where_it_ran_and_links() -> None:
+    tests = section(page(broken_night(), LINKS), "tests")
 
-
-def test_what_is_not_known_yet_has_no_section() -> None:
-    text = render_page(broken_night(), generated_at=NOW).lower()
-
-    assert not re.search(
-        r"incidents?\b(?!s? and)|trend|history", re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+    assert words(tests.find("h2")) == "Tests 3"
+    assert [one.text for one in tests.find_class("test")] == [
+        "tests/unit/test_radix_cache.py::test_evicts_the_oldest[lru-4096]",
+        "tests/unit/test_router.py::test_prefers_the_warm_worker",
+        "tests/test_stream.py::test_long_answer",
+    ]
+    assert [one.text for one in tests.find_class("first-line")] == [
+        "AssertionError: assert 4095 == 4096",
+        "TimeoutError: no worker answered in 5.0 s",
+        "still running at the deadline",
+    ]
+    assert next(one.text for one in tests.find_class("where")) == "sglang/amd64/unit"
+    assert tests.xpath(".//pre/text()")[0].startswith("AssertionError: assert 4095 == 4096\n  +  where")
+    [first, *_] = tests.find_class("tests")
+    assert f"https://artifacts.example/2026-11-20/{RUN_ID}/sglang/amd64/unit/junit.xml" in first.xpath(
+        ".//a/@href"
     )
 
 
-def test_verdicts_over_time_are_shown_where_they_are_known() -> None:
-    failing = failure(verdict="recurring", since="2026-11-18", incident="INC-1")
-    tree = page(night(stages=[stage(status="failed", failures=[failing])]))
+def test_a_failing_tests_output_can_be_unfolded() -> None:
+    report = night(stages=[stage(status="failed", failures=[failure(output="--- captured stdout\nhello")])])
+    [output] = page(report).find_class("output")
 
-    assert [words(one) for one in tree.find_class("known")] == ["recurring", "since 2026-11-18", "INC-1"]
+    assert words(output) == "Output--- captured stdout hello"
+
+
+def test_a_green_night_has_nothing_that_matters_but_itself() -> None:
+    tree = page(whole_night())
+
+    assert not [
+        name for name in ("news", "problems", "tests", "incidents") if section(tree, name) is not None
+    ]
+
+
+def test_what_nobody_was_asked_has_no_section() -> None:
+    tree = page(broken_night())
+
+    assert not [
+        name for name in ("incidents", "trends", "changes", "drifts") if section(tree, name) is not None
+    ]
+    assert "the history was not asked" in words(section(tree, "tests"))
+    assert [words(one) for one in tree.xpath("//h3[starts-with(@id, 'tests-')]")] == ["? Failing 3"]
+
+
+def test_a_verdict_that_a_report_brings_along_is_shown() -> None:
+    failing = failure(verdict="recurring", since="2026-11-18", incident="INC-1")
+    tests = section(page(night(stages=[stage(status="failed", failures=[failing])])), "tests")
+
+    assert [words(one) for one in tests.find_class("known")] == ["since 2026-11-18"]
+    assert words(tests.xpath(".//h3")[0]) == "R Recurring 1"
+    assert "Incident INC-1" in words(tests)
 
 
 def test_images_show_digest_tags_size_duration_engine_and_origin() -> None:
@@ -286,6 +339,7 @@ def test_the_policy_allows_the_pages_own_style_and_script_and_no_other() -> None
 @given(hostile_text.filter(one_line), hostile_text.filter(str.strip))
 def test_no_text_becomes_an_element(test: str, message: str) -> None:
     def report(test: str, message: str) -> Report:
+        message = f"first line\n{message}"
         failing = stage(status="failed", failures=[failure(test, message)], message=message, runner=test)
         return night(
             [image(status="failed", message=message), image(kind="framework", tags=(test,), digest=test)],
@@ -320,11 +374,10 @@ def test_tests_that_say_the_same_are_shown_together() -> None:
 
     assert [words(group.find("summary")) for group in groups] == [
         "120 tests, one message: CUDA error: out of memory",
-        "a.py::test_other",
+        "a.py::test_other vllm/amd64/unit no",
     ]
-    listed = [one.text for one in groups[0].find_class("test")] + groups[0].xpath("pre[1]/text()")[
-        0
-    ].splitlines()
+    more = groups[0].xpath("pre[1]/text()")[0].splitlines()
+    listed = [one.text for one in groups[0].find_class("test")] + [line.split()[-1] for line in more]
     assert listed == [f"a.py::test_{number}" for number in range(120)]
 
 
@@ -338,7 +391,7 @@ def test_thousands_of_failures_are_all_there_and_the_page_stays_light() -> None:
     ]
     text = render_page(whole_night(stage(status="failed", failures=failures)), generated_at=NOW)
     tree = html.document_fromstring(text)
-    shown = section(tree, "problems").text_content()
+    shown = section(tree, "tests").text_content()
 
     assert len(set(re.findall(r"test_case\[\d+\]", shown))) == 13_500
     assert len(set(re.findall(r"AssertionError: case \d+", shown))) == 13_500
