@@ -203,7 +203,7 @@ def test_a_full_disk_is_said_as_such(tmp_path, monkeypatch):
     def full(*_arguments: object, **_keywords: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(tarfile.TarFile, "extract", full)
+    monkeypatch.setattr(tarfile.TarFile, "extractfile", full)
     with pytest.raises(DiskFull):
         unpack([archive(("a", b"1"))], tmp_path)
 
