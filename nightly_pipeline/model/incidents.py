@@ -191,11 +191,13 @@ def _incident(group: _Group) -> Incident:
     )
 
 
-def _verdict(failures: Iterable[Failure]) -> Verdict:
+def _verdict(failures: Sequence[Failure]) -> Verdict:
+    """New is an error that none of them had before tonight, also where a test was bad with another one."""
     verdicts = {failure.verdict.verdict for failure in failures}
-    if len(verdicts) == 1:
+    begins_tonight = all(failure.nights == 1 for failure in failures)
+    if len(verdicts) == 1 and not (begins_tonight and Verdict.RECURRING in verdicts):
         return verdicts.pop()
-    return Verdict.RECURRING if Verdict.RECURRING in verdicts else Verdict.NEW
+    return Verdict.NEW if begins_tonight or Verdict.RECURRING not in verdicts else Verdict.RECURRING
 
 
 def incident_id(*parts: str) -> str:

@@ -110,7 +110,7 @@ def _of_bad(nights: Sequence[TestNight], background: Background) -> tuple[Verdic
     return (
         _flaky(nights)
         or _known_flake(nights, background)
-        or _recurring(row)
+        or _recurring(nights, row, background)
         or _unknown(nights, row)
         or _environment(nights, background)
         or (
@@ -127,10 +127,10 @@ def _of_good(nights: Sequence[TestNight], background: Background) -> tuple[Verdi
     row = bad_row(before, background)
     if not tonight.good or not row or row[-1].mixed:
         return None
-    if _on_image(row[-1].row, tonight):
-        return Verdict.FLAKY, f"passed tonight and failed on {row[-1].date} on one and the same image"
     if _was_nobodys_doing(before, row[-1], background):
         return None
+    if _on_image(row[-1].row, tonight):
+        return Verdict.FLAKY, f"passed tonight and failed on {row[-1].date} on one and the same image"
     return Verdict.FIXED, f"good tonight, bad on {row[-1].date}"
 
 
@@ -202,8 +202,14 @@ def _fails_where_it_was_good(nights: Sequence[TestNight]) -> bool:
     return all(check.result in BAD_RESULTS for check in nights[-1].checks) and checked <= good_on
 
 
-def _recurring(row: Sequence[TestNight]) -> tuple[Verdict, str] | None:
-    return (Verdict.RECURRING, f"bad on {len(row)} nights in a row") if len(row) > 1 else None
+def _recurring(
+    nights: Sequence[TestNight], row: Sequence[TestNight], background: Background
+) -> tuple[Verdict, str] | None:
+    if len(row) <= 1:
+        return None
+    same = signature_row(nights, background)
+    other = "" if len(same) == len(row) else f", with this error since {same[0].date}"
+    return Verdict.RECURRING, f"bad on {len(row)} nights in a row{other}"
 
 
 def _unknown(nights: Sequence[TestNight], row: Sequence[TestNight]) -> tuple[Verdict, str] | None:
