@@ -16,9 +16,10 @@ OpenBlob = Callable[[str], Iterable[bytes]]
 
 
 def has_blob(client: RegistryClient, digest: str) -> bool:
-    """Whether the repository has this blob."""
+    """Whether the repository has this blob; asked once: who asks repeats, with all that follows."""
     what = f"could not ask for blob {client.endpoint.repository}@{digest}"
-    return client.ask(Call("HEAD", f"/blobs/{digest}", what, {_OK, _NOT_FOUND})).status_code == _OK
+    with client.stream(Call("HEAD", f"/blobs/{digest}", what, {_OK, _NOT_FOUND})) as response:
+        return bool(response.status_code == _OK)
 
 
 def read_blob(client: RegistryClient, digest: str) -> Iterator[bytes]:
