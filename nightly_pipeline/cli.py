@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from nightly_pipeline import __version__
-from nightly_pipeline.commands import night, publish, upkeep
+from nightly_pipeline.commands import known_good, night, publish, upkeep
 from nightly_pipeline.errors import NightlyError
 
 EXIT_CODES = """\b
@@ -73,6 +73,8 @@ for _verb in (
     night.status,
     night.report,
     publish.publish,
+    known_good.promote,
+    known_good.rollback,
     upkeep.doctor,
     upkeep.prune,
 ):

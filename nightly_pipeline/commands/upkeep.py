@@ -11,8 +11,8 @@ from pydantic import TypeAdapter
 
 from nightly_pipeline.commands.freshness import show_freshness, span
 from nightly_pipeline.commands.options import console, format_option, print_json, profile_option
-from nightly_pipeline.errors import UsageError
-from nightly_pipeline.settings import load_settings
+from nightly_pipeline.errors import RegistryError, UsageError
+from nightly_pipeline.settings import Settings, load_settings
 
 
 @click.command()
@@ -63,16 +63,54 @@ def doctor(
 @click.command()
 @profile_option
 @click.option("--days", type=click.IntRange(min=1), help="Keep this many days; default from the profile.")
+@click.option("--images", is_flag=True, help="The registries' images and layer caches, instead of artifacts.")
 @click.option("--yes", is_flag=True, help="Delete; without it only what would go is shown.")
-def prune(profile: str | None, days: int | None, yes: bool) -> None:
+@format_option("table", "json")
+def prune(profile: str | None, days: int | None, images: bool, yes: bool, output: str) -> None:
     """Delete artifacts older than the profile keeps them, and what killed runs left behind.
+
+    With --images: delete images of nights past their time, as the profile's `retention` says, in every registry.
+    What is known good, was promoted lately, has another tag, or could not be asked stays. Exits with 7 when something
+    could not be asked or deleted.
 
     \b
     Examples:
       nightly prune                what would go
       nightly prune --days 3 --yes
+      nightly prune --images       which images would go, and why the others stay
+      nightly prune --images --format json | jq '.repositories[].delete[].tags'
+      nightly prune --images --yes
     """
+    settings = load_settings(profile)
+    if images:
+        _prune_images(settings, days=days, delete=yes, output=output)
+        return
+    if output != "table":
+        raise UsageError("--format json is for --images", next_step="Leave it out.")
     from nightly_pipeline.nights import prune_artifacts
 
-    for line in prune_artifacts(load_settings(profile), days=days, delete=yes):
+    for line in prune_artifacts(settings, days=days, delete=yes):
         click.echo(line)
+
+
+def _prune_images(settings: Settings, *, days: int | None, delete: bool, output: str) -> None:
+    from dataclasses import replace
+
+    from nightly_pipeline.assets.known_good import retention_rule, retention_tools
+    from nightly_pipeline.assets.workplace import open_records
+    from nightly_pipeline.steps.retention import apply_retention, as_json
+    from nightly_pipeline.terminal.known_good import retention_table
+
+    rule = retention_rule(settings)
+    if days is not None:
+        rule = replace(rule, lifetime=replace(rule.lifetime, days=days))
+    tools = retention_tools(settings, open_records(settings).store)
+    outcomes = apply_retention(tools, rule, delete=delete, log=lambda line: click.echo(line, err=True))
+    if output == "json":
+        click.echo(as_json(outcomes, delete=delete))
+    else:
+        console().print(retention_table(outcomes, deleted=delete))
+        if not delete and any(outcome.plan.deleted for outcome in outcomes):
+            click.echo("Nothing was deleted; delete it with --yes.")
+    if not all(outcome.is_good for outcome in outcomes):
+        sys.exit(RegistryError.exit_code)
