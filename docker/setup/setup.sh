@@ -3,8 +3,8 @@
 #
 #   docker/setup/setup.sh [--dev] [STEP...]
 #
-# Steps: python engine emulation registries bases (all of them when none is named); with --dev also browser, linters and
-# deployment.
+# Steps: python engine emulation registries bases (all of them when none is named); with --dev also browser, linters,
+# deployment and signing.
 # --dev       the development tools too: what the tests and the linters need
 # NIGHTLY_HOME, NIGHTLY_ECR_PORT, NIGHTLY_ACR_PORT, NIGHTLY_PYTHON, NO_COLOR and the heads of steps/*.sh say what can be
 # set. Exit status: 0 ready, 2 wrong usage, 3 something cannot be set up here.
@@ -15,7 +15,7 @@ cd "$(dirname "$0")"
 . lib/apt.sh
 . lib/lock.sh
 
-ORDER='python engine emulation registries bases browser linters deployment'
+ORDER='python engine emulation registries bases browser linters deployment signing'
 STEPS=''
 
 usage() {
@@ -99,7 +99,7 @@ main() {
     if [ "$status" -eq 0 ] && wants "$name"; then run_step "$name" || status=$?; fi
   done
   [ -z "$PYTHON_JOB" ] || wait "$PYTHON_JOB" || status=$?
-  for name in browser linters deployment; do
+  for name in browser linters deployment signing; do
     if [ "$status" -eq 0 ] && wants "$name"; then run_step "$name" || status=$?; fi
   done
   STEP_STARTED="$began"

@@ -106,6 +106,21 @@ class ImageNeed:
 
 
 @dataclass(frozen=True)
+class SigningNeed:
+    """A key that published images are signed with.
+
+    Attributes:
+        key: as the profile has it.
+        file: where that is; None for a key that a service keeps.
+        has_password: whether a password for it is known.
+    """
+
+    key: str
+    file: Path | None
+    has_password: bool
+
+
+@dataclass(frozen=True)
 class HostNeeds:
     """What a night of one profile needs of the machine it starts on.
 
@@ -116,6 +131,8 @@ class HostNeeds:
         free_gib: how much space the images and records of a night take.
         webserver: address of Dagster's pages.
         slack: where the message goes, in words (`#nightly`, `a webhook`); None sends nothing.
+        sbom_generator: the image that lists packages, where it is ours to have ready.
+        signing: None signs nothing.
     """
 
     root: Path
@@ -128,3 +145,5 @@ class HostNeeds:
     base_image: ImageNeed | None = None
     gpus: tuple[GpuNeed, ...] = ()
     slack: str | None = None
+    sbom_generator: ImageNeed | None = None
+    signing: SigningNeed | None = None

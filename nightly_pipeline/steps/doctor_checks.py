@@ -15,6 +15,7 @@ from nightly_pipeline.model.host import (
 )
 from nightly_pipeline.model.masking import without_credentials
 from nightly_pipeline.steps.doctor import Check, Finding, Readiness
+from nightly_pipeline.steps.doctor_supply_chain import supply_chain_checks
 from nightly_pipeline.steps.host_probe import HostProbe
 
 OLDEST_PYTHON = (3, 11)
@@ -34,6 +35,7 @@ def checks_for(needs: HostNeeds, probe: HostProbe) -> list[Check]:
         *_platform_checks(needs, probe),
         *registry_checks(needs, probe),
         *_base_image_checks(needs, probe),
+        *supply_chain_checks(needs, probe),
         Check("Source repository", partial(_source, probe, needs.source)),
         *_disk_checks(needs, probe),
         Check("Dagster", partial(_dagster, probe, needs.root)),

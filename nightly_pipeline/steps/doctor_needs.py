@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightly_pipeline.model.host import BuildNeed, GpuNeed, HostNeeds, ImageNeed, RegistryNeed
+from nightly_pipeline.model.host import BuildNeed, GpuNeed, HostNeeds, ImageNeed, RegistryNeed, SigningNeed
 from nightly_pipeline.model.plan import Plan, PlannedImage, PlannedStage
 from nightly_pipeline.settings import Settings
 
@@ -29,6 +29,8 @@ def needs_of(settings: Settings, plan: Plan) -> HostNeeds:
         base_image=_base_image(settings, plan),
         gpus=_gpus(plan),
         slack=_slack(settings),
+        sbom_generator=_sbom_generator(settings),
+        signing=_signing(settings),
     )
 
 
@@ -60,13 +62,29 @@ def _gpus(plan: Plan) -> tuple[GpuNeed, ...]:
 
 def _base_image(settings: Settings, plan: Plan) -> ImageNeed | None:
     """Only a base in one of our own registries is ours to have ready."""
-    hosts = {registry.host: registry.insecure for registry in settings.registries.values()}
-    base = settings.base
-    if base is None or base.image.partition("/")[0] not in hosts:
-        return None
     platforms = {entry.platform for entry in plan.entries if isinstance(entry, PlannedImage)}
-    insecure = hosts[base.image.partition("/")[0]]
-    return ImageNeed(f"{base.image}:{base.tag}", insecure, tuple(sorted(platforms)))
+    base = settings.base
+    return _own_image(settings, f"{base.image}:{base.tag}", tuple(sorted(platforms))) if base else None
+
+
+def _sbom_generator(settings: Settings) -> ImageNeed | None:
+    """It runs where images are built, whatever they are for."""
+    generator = settings.build.sbom_generator
+    return _own_image(settings, generator, ()) if generator else None
+
+
+def _own_image(settings: Settings, reference: str, platforms: tuple[str, ...]) -> ImageNeed | None:
+    hosts = {registry.host: registry.insecure for registry in settings.registries.values()}
+    host = reference.partition("/")[0]
+    return ImageNeed(reference, hosts[host], platforms) if host in hosts else None
+
+
+def _signing(settings: Settings) -> SigningNeed | None:
+    signing = settings.signing
+    if signing.key is None:
+        return None
+    file = settings.root / signing.key if signing.is_file else None
+    return SigningNeed(signing.key, file, has_password=signing.password is not None)
 
 
 def _slack(settings: Settings) -> str | None:

@@ -27,6 +27,10 @@ class HostProbe(Protocol):
         """Version of its buildx plugin; None when there is none."""
         ...
 
+    def cosign(self) -> str | None:
+        """Where the `cosign` command is; None when there is none."""
+        ...
+
     def daemon(self, docker_host: str | None) -> DaemonFacts:
         """The daemon there. Raises EnvironmentNotReady when none answers."""
         ...

@@ -61,6 +61,10 @@ class LocalHostProbe:
         """Version of its buildx plugin; None when there is none."""
         return self._version("docker", "buildx", "version")
 
+    def cosign(self) -> str | None:
+        """Where the `cosign` command is; None when there is none."""
+        return shutil.which("cosign")
+
     def _version(self, *argv: str) -> str | None:
         try:
             return process.run(argv, deadline_s=self._look_s, grace_s=0.5).stdout.strip()

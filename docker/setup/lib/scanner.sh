@@ -30,8 +30,9 @@ scanner_is_current() {
 publish_scanner() {
   local platforms="$BASE_PLATFORMS"
   has_containerd_store || platforms="$(machine_platform)"
-  docker buildx build --builder "$(docker context show)" --progress plain --platform "$platforms" --provenance=false --sbom=false \
-    --build-arg "BASE=$BASE_IMAGE" --build-arg "RECIPE=$1" \
+  # --pull: the engine may hold an older image by the base's name.
+  docker buildx build --pull --builder "$(docker context show)" --progress plain --platform "$platforms" \
+    --provenance=false --sbom=false --build-arg "BASE=$BASE_IMAGE" --build-arg "RECIPE=$1" \
     --tag "$SCANNER_IMAGE:$SCANNER_TAG" --tag "$SCANNER_IMAGE:recipe-$1" \
     --output type=image,push=true,oci-mediatypes=true "$SCANNER_DIR"
 }

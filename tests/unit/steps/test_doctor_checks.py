@@ -65,6 +65,7 @@ class Machine:
     free: dict[str, int] = field(
         default_factory=lambda: {"/var/lib/docker": 100 * GIB, "/project/.nightly": 100 * GIB}
     )
+    cosign_path: str | None = "/usr/bin/cosign"
     holder: PortHolder = field(default_factory=lambda: PortHolder("free"))
     files: set[str] = field(
         default_factory=lambda: {
@@ -85,6 +86,9 @@ class Machine:
 
     def buildx(self) -> str | None:
         return self.plugin
+
+    def cosign(self) -> str | None:
+        return self.cosign_path
 
     def daemon(self, docker_host: str | None) -> DaemonFacts:
         if docker_host not in self.daemons:
