@@ -13,7 +13,10 @@ from urllib.parse import parse_qs
 TOKEN = "xoxb-1-secret-of-the-tests"  # noqa: S105
 WEBHOOK_PATH = "/services/T000/B000/secret-of-the-webhook"
 CHANNEL_ID = "C0123456789"
+STARTED = "the channel itself"
 MAX_BLOCKS = 50
+MAX_BLOCK_CHARACTERS = 13_200
+MAX_SECTION, MAX_HEADER, MAX_ELEMENTS, MAX_TEXT = 3_000, 150, 10, 40_000
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class FakeSlack:
         self.answers: dict[str, deque[Answer]] = {}
         self.requests: list[Request] = []
         self.messages: dict[str, dict[str, Any]] = {}
+        self.first_texts: dict[str, str] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -84,13 +88,42 @@ class FakeSlack:
             return self._webhook(arguments)
         if token != TOKEN:
             return Answer.refusal("invalid_auth")
-        if len(arguments.get("blocks", [])) > MAX_BLOCKS:
-            return Answer.refusal("msg_blocks_too_long")
+        refused = _refused_blocks(arguments) or self._refused_place(method, arguments)
+        if refused:
+            return Answer.refusal(refused)
         return {
             "chat.postMessage": self._post,
             "chat.update": self._update,
             "chat.getPermalink": self._permalink,
         }[method](arguments)
+
+    def history_of(self, timestamp: str) -> list[str]:
+        """Every text a message has had, in order."""
+        asked = [request.arguments for request in self.requests]
+        own = (arguments for arguments in asked if arguments.get("ts") == timestamp and "text" in arguments)
+        return [self.first_texts[timestamp], *(arguments["text"] for arguments in own)]
+
+    def heads(self) -> dict[str, dict[str, Any]]:
+        """The messages of the channel itself, in no thread."""
+        return {stamp: one for stamp, one in self.messages.items() if "thread_ts" not in one}
+
+    def replies(self, timestamp: str) -> list[dict[str, Any]]:
+        """The messages in a thread."""
+        return [one for one in self.messages.values() if one.get("thread_ts") == timestamp]
+
+    def _refused_place(self, method: str, arguments: dict[str, Any]) -> str | None:
+        """A channel Slack does not know, or one the bot is not in; a thread that is not there."""
+        channel = str(arguments.get("channel", "")).removeprefix("#")
+        if channel in {"gone", ""}:
+            return "channel_not_found"
+        if channel == "private":
+            return "not_in_channel"
+        if method == "chat.postMessage" and arguments.get("thread_ts", STARTED) not in {
+            *self.messages,
+            STARTED,
+        }:
+            return "thread_not_found"
+        return None
 
     def _webhook(self, arguments: dict[str, Any]) -> Answer:
         self.messages[f"webhook-{len(self.messages)}"] = arguments
@@ -99,6 +132,7 @@ class FakeSlack:
     def _post(self, arguments: dict[str, Any]) -> Answer:
         timestamp = f"1763600000.{len(self.messages):06d}"
         self.messages[timestamp] = dict(arguments)
+        self.first_texts[timestamp] = str(arguments.get("text", ""))
         return Answer(body={"ok": True, "channel": CHANNEL_ID, "ts": timestamp})
 
     def _update(self, arguments: dict[str, Any]) -> Answer:
@@ -142,3 +176,25 @@ class FakeSlack:
                 """Keep the tests' output to the tests."""
 
         return Handler
+
+
+def _refused_blocks(arguments: dict[str, Any]) -> str | None:
+    """What Slack says of blocks that are too many, too long or not built as documented."""
+    blocks = arguments.get("blocks") or []
+    blocks = json.loads(blocks) if isinstance(blocks, str) else blocks
+    if len(blocks) > MAX_BLOCKS or len(json.dumps(blocks, ensure_ascii=False)) > MAX_BLOCK_CHARACTERS:
+        return "msg_blocks_too_long"
+    if len(str(arguments.get("text", ""))) > MAX_TEXT:
+        return "msg_too_long"
+    return None if all(_is_block(block) for block in blocks) else "invalid_blocks"
+
+
+def _is_block(block: dict[str, Any]) -> bool:
+    parts = block.get("elements", []) if block["type"] == "context" else [block.get("text", {})]
+    limit = MAX_HEADER if block["type"] == "header" else MAX_SECTION
+    kinds = {"plain_text"} if block["type"] == "header" else {"plain_text", "mrkdwn"}
+    return (
+        block["type"] in {"header", "section", "context", "divider"}
+        and 0 < len(parts) <= MAX_ELEMENTS
+        and all(part.get("type") in kinds and 0 < len(part.get("text", "")) <= limit for part in parts)
+    )
