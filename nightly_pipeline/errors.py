@@ -7,7 +7,9 @@ Each class has an exit code for the command line; each error says what happened,
     ├── UsageError                   2   an argument is wrong
     │   └── SettingsError            2   a profile, a table or an environment variable is wrong
     ├── EnvironmentNotReady          3   Docker, emulation, a registry or a port is missing
-    │   └── DiskFull                 3   no space left where images or records are kept
+    │   ├── DiskFull                 3   no space left where images or records are kept
+    │   ├── StoreForbidden           3   the artifacts' bucket is not there, or refuses us
+    │   └── StoreUnavailable         3   the artifacts' storage could not be asked; may pass
     ├── SourceError                  4   the repository or the commit under test cannot be had
     ├── BuildError                   5   an image could not be built
     │   ├── BuildTimedOut            5   ... within its deadline
@@ -107,6 +109,18 @@ class DiskFull(EnvironmentNotReady):
     """No space is left where images or records are kept."""
 
     default_next_step = "Free space: `docker system df`, `nightly prune`, then run again."
+
+
+class StoreForbidden(EnvironmentNotReady):
+    """The bucket of the artifacts is not there, or the login is missing, wrong, or lacks a right."""
+
+    default_next_step = "Check `artifacts:` in the profile, AWS's credentials, and the rights on the bucket."
+
+
+class StoreUnavailable(EnvironmentNotReady):
+    """The storage of the artifacts could not be asked (network, 5xx, throttled), also not when asked again."""
+
+    default_next_step = "It may pass by itself; check `artifacts.endpoint` in the profile and the network."
 
 
 class SourceError(NightlyError):

@@ -1,4 +1,4 @@
-"""Where artifacts are kept: a folder, or (later) a bucket, behind `steps.ports.ArtifactStore`.
+"""Where artifacts are kept: a folder (here) or a bucket (`artifacts_s3`), behind `steps.ports.ArtifactStore`.
 
 What a key may be is decided here, once, for every store; what a store does with a valid key is its own.
 """
@@ -13,22 +13,21 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
-from nightly_pipeline.errors import DiskFull, EnvironmentNotReady, RecordError
+from nightly_pipeline.errors import RecordError
+from nightly_pipeline.tools.files import TEMPORARY, explained, flush_folder
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_%+=@~-][A-Za-z0-9_%+=@~.-]*")
 _LONGEST_SEGMENT = 200
 _LONGEST_KEY = 1000
-_TEMPORARY = ".writing-"
 _PATIENCE = 100
 _ABANDONED_S = 3600.0
 """After so long without a change nobody is writing any more."""
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def quote_name(name: str) -> str:
@@ -90,7 +89,7 @@ class LocalArtifactStore:
     def write_once(self, key: str, content: bytes) -> bool:
         """Like `write`, unless the key is taken: of several writers the first wins. Whether this one did."""
         path = self._path(key)
-        with _explained(path):
+        with explained(path):
             file, temporary = _open_beside(path)
             try:
                 with file:
@@ -102,7 +101,7 @@ class LocalArtifactStore:
                 return False
             finally:
                 temporary.unlink(missing_ok=True)
-            _flush_folder(path.parent)
+            flush_folder(path.parent)
         return True
 
     def write_file(self, key: str, path: Path) -> None:
@@ -120,7 +119,7 @@ class LocalArtifactStore:
     def read(self, key: str) -> bytes | None:
         """The content, or None when it is absent."""
         path = self._path(key)
-        with _explained(path):
+        with explained(path):
             try:
                 return path.read_bytes()
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -129,7 +128,7 @@ class LocalArtifactStore:
     def read_file(self, key: str, path: Path) -> bool:
         """Like `read`, into a file, without holding it in memory. Whether it was there."""
         source = self._path(key)
-        with _explained(path):
+        with explained(path):
             try:
                 shutil.copyfile(source, path)
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -143,14 +142,14 @@ class LocalArtifactStore:
         top = self._path(prefix) if prefix else self._root
         if top.is_file():
             return [prefix]
-        with _explained(top):
+        with explained(top):
             return sorted(path.relative_to(self._root).as_posix() for path in _files_below(top))
 
     def delete(self, prefix: str) -> int:
         """Delete everything below a prefix; return how many artifacts went. Folders left empty go too."""
         found = self.keys(checked_key(prefix))
         top = self._path(prefix)
-        with _explained(top):
+        with explained(top):
             if top.is_file():
                 top.unlink(missing_ok=True)
             else:
@@ -162,8 +161,8 @@ class LocalArtifactStore:
         """The nights that have artifacts, oldest first: what pruning chooses from."""
         if not self._root.is_dir():
             return []
-        with _explained(self._root):
-            nights = [_night(path.name) for path in self._root.iterdir() if path.is_dir()]
+        with explained(self._root):
+            nights = [night_of(path.name) for path in self._root.iterdir() if path.is_dir()]
         return sorted(night for night in nights if night is not None)
 
     def location(self, key: str) -> str:
@@ -175,7 +174,7 @@ class LocalArtifactStore:
 
     def _replace(self, key: str, fill: Callable[[BinaryIO], None]) -> None:
         path = self._path(key)
-        with _explained(path):
+        with explained(path):
             file, temporary = _open_beside(path)
             try:
                 with file:
@@ -186,7 +185,7 @@ class LocalArtifactStore:
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
-            _flush_folder(path.parent)
+            flush_folder(path.parent)
 
     def _drop_empty_parents(self, path: Path) -> None:
         for parent in path.parents:
@@ -213,19 +212,9 @@ def _open_beside(path: Path) -> tuple[BinaryIO, Path]:
 
 
 def _new_file(folder: Path) -> tuple[BinaryIO, Path]:
-    descriptor, name = tempfile.mkstemp(dir=folder, prefix=_TEMPORARY)
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=TEMPORARY)
     os.fchmod(descriptor, 0o644)  # for whoever looks at the night, not for its writer alone
     return os.fdopen(descriptor, "wb"), Path(name)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make the move itself last through a power cut. When the folder is gone, somebody has deleted it."""
-    with suppress(FileNotFoundError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _files_below(top: Path) -> Iterator[Path]:
@@ -238,7 +227,8 @@ def _files_below(top: Path) -> Iterator[Path]:
                 yield path
 
 
-def _night(name: str) -> date | None:
+def night_of(name: str) -> date | None:
+    """The night a folder is of; None when it is another one."""
     try:
         night = date.fromisoformat(name)
     except ValueError:
@@ -258,7 +248,7 @@ def _clear(top: Path) -> None:
 
 
 def _is_being_written(path: Path) -> bool:
-    if not path.name.startswith(_TEMPORARY):
+    if not path.name.startswith(TEMPORARY):
         return False
     with suppress(FileNotFoundError):
         return path.lstat().st_mtime > time.time() - _ABANDONED_S
@@ -275,17 +265,3 @@ def _remove_empty(folder: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
             raise
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn what the file system says into errors of ours."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise DiskFull(f"no space is left to write {path}") from error
-        raise EnvironmentNotReady(
-            f"{path} cannot be used: {error.strerror or error}",
-            next_step="Check the folder's owner and rights, or move NIGHTLY_HOME.",
-        ) from error
