@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, FilePath, PlainSerializer, field_validator, model_validator
+from pydantic import AfterValidator, Field, FilePath, PlainSerializer, field_validator, model_validator
 
 from nightly_pipeline.model.catalog import Strict
 from nightly_pipeline.model.masking import without_credentials
@@ -125,7 +125,15 @@ class TestSettings(Strict):
     network: bool = True
 
 
-SlackId = Annotated[str, Field(pattern=r"^[USW][A-Z0-9]{2,}$")]
+def _slack_id(text: str) -> str:
+    if re.fullmatch(r"[USW][A-Z0-9]{2,}", text) is None:
+        raise ValueError(
+            f"{text!r} is no Slack id; a user's looks like U012AB3CD, a user group's like S012AB3CD"
+        )
+    return text
+
+
+SlackId = Annotated[str, AfterValidator(_slack_id)]
 
 
 class FreshnessSettings(Strict):
@@ -159,5 +167,41 @@ class SlackSettings(Strict):
     def _a_token_needs_a_channel(self) -> Self:
         if self.token is not None and self.channel is None:
             msg = "channel is needed where a token is set (NIGHTLY_SLACK_CHANNEL)"
+            raise ValueError(msg)
+        return self
+
+
+class ArtifactSettings(Strict):
+    """Where artifacts are kept: in files below the state's folder, or in a bucket of S3 or what speaks its language.
+
+    Attributes:
+        days: how long they are kept; not given is `artifacts_days`.
+        prefix: folder within the bucket, for a bucket that is shared.
+        endpoint: of an S3-compatible storage; None is AWS's own.
+        region: None is what AWS's own configuration says.
+        links: what a reader of a report is given: `console` AWS's console (needs a login), `presigned` an address that
+            is good for seven days at most for whoever has it, `uri` s3://bucket/key.
+    """
+
+    kind: Literal["local", "s3"] = "local"
+    days: int | None = Field(default=None, gt=0)
+    bucket: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    prefix: str = Field(
+        default="", pattern=r"^([A-Za-z0-9_=@~-][A-Za-z0-9_=@~.-]*(/[A-Za-z0-9_=@~-][A-Za-z0-9_=@~.-]*)*)?$"
+    )
+    endpoint: str | None = Field(default=None, pattern=r"^https?://[^/?#@]+/?$")
+    region: str | None = None
+    links: Literal["console", "presigned", "uri"] = "uri"
+
+    @model_validator(mode="after")
+    def _a_bucket_goes_with_s3(self) -> Self:
+        if self.kind == "s3" and self.bucket is None:
+            msg = "bucket is needed where kind is s3"
+            raise ValueError(msg)
+        given = sorted({"bucket", "prefix", "endpoint", "region", "links"} & self.model_fields_set)
+        if self.kind == "local" and given:
+            raise ValueError(f"{', '.join(given)}: only where kind is s3")
+        if self.links == "console" and self.endpoint is not None:
+            msg = "links: AWS's console knows no other endpoint; use presigned or uri"
             raise ValueError(msg)
         return self

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from nightly_pipeline.errors import NotificationError
 from nightly_pipeline.model.announcement import Announcement, Reply, content_hash
 from nightly_pipeline.model.dates import night_start
-from nightly_pipeline.model.links import Links
+from nightly_pipeline.model.links import NO_LINKS, Links
 from nightly_pipeline.model.message import night_message
 from nightly_pipeline.model.message_background import Background
 from nightly_pipeline.model.message_blocks import Message
@@ -81,8 +81,8 @@ class Telling:
         return where
 
     def _content(self) -> str:
-        """That a message comes late is no news."""
-        return content_hash(night_message(self.report, self.links, replace(self.background, remarks=())))
+        """That a message comes late is no news, and neither are addresses, which may be signed anew each time."""
+        return content_hash(night_message(self.report, NO_LINKS, replace(self.background, remarks=())))
 
     def _thread(self) -> None:
         messages = thread_messages(self.report, self.links, self.background)

@@ -280,6 +280,18 @@ def test_every_sensor_is_on_and_none_has_failed(
     assert [tick["error"] for tick in state["ticks"] if tick["error"]] == []
 
 
+@pytest.mark.parametrize("name", ["team_message", "nights_come_in_time"])
+def test_the_watching_sensors_are_on_and_none_has_failed(
+    servers: Servers, backfilled: dict[str, dg.DagsterRun], name: str
+) -> None:
+    def ticks() -> list[dict[str, Any]]:
+        return sensor(servers, name)["ticks"]
+
+    wait_for(f"a tick of {name}", ticks, within_s=60)
+    assert sensor(servers, name)["status"] == "RUNNING"
+    assert [tick["error"] for tick in ticks() if tick["error"]] == []
+
+
 def test_no_run_has_two_summaries(
     servers: Servers, cancelled: dg.DagsterRun, commanded: dg.DagsterRun
 ) -> None:
