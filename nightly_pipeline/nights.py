@@ -18,6 +18,7 @@ from rich.console import Console
 from nightly_pipeline.assets.announcing import open_announcer
 from nightly_pipeline.assets.following import follower, newest_run, nights_to_finish
 from nightly_pipeline.assets.instance import close_dead_runs, find_run, open_instance
+from nightly_pipeline.assets.judging import judged
 from nightly_pipeline.assets.launch import Launch, Watcher, execute_night, execute_summary, launched_run
 from nightly_pipeline.assets.naming import RUN_DATE_TAG
 from nightly_pipeline.assets.night_run import run_facts
@@ -77,7 +78,7 @@ def run_night(settings: Settings, request: NightRequest) -> int:
     _execute(settings, instance, request, launch)
     run_id = launched_run(instance, launch).run_id
     _summarise(settings, instance, launch, run_id)
-    report = night_report(instance, settings, open_records(settings), date=request.date, run_id=run_id)
+    report = _judged_report(instance, settings, date=request.date, run_id=run_id)
     Console(highlight=False).print(report_tables(report))
     if report.runs[-1].state is RunState.CANCELLED:
         return INTERRUPTED
@@ -129,9 +130,19 @@ def read_report(settings: Settings, *, night: str | None, run_id: str | None) ->
     close_dead_runs(instance)
     run = find_run(instance, run_id) if run_id else None
     where = run.tags.get(RUN_DATE_TAG, "") if run else night or ""
-    return night_report(
-        instance, settings, open_records(settings), date=where, run_id=run.run_id if run else None
-    )
+    return _judged_report(instance, settings, date=where, run_id=run.run_id if run else None)
+
+
+def _judged_report(
+    instance: dg.DagsterInstance, settings: Settings, *, date: str, run_id: str | None
+) -> Report:
+    """With what the past says of it; what of that cannot be had is told beside it."""
+    records = open_records(settings)
+    report = night_report(instance, settings, records, date=date, run_id=run_id)
+    result = judged(report, settings, records)
+    if result.problems:
+        Console(stderr=True, highlight=False).print(f"note: {result}", markup=False)
+    return result.report
 
 
 def render(report: Report, output: str, settings: Settings) -> str:
@@ -147,7 +158,7 @@ def render(report: Report, output: str, settings: Settings) -> str:
 def prune_artifacts(settings: Settings, *, days: int | None, delete: bool) -> Iterator[str]:
     """Delete (or, without `delete`, name) the nights whose artifacts are older than they are kept."""
     store = open_records(settings).store
-    kept = days or settings.artifacts_days
+    kept = days or settings.kept_days
     oldest = datetime.now(UTC).date() - timedelta(days=kept)
     gone = [night for night in store.dates() if night < oldest]
     for night in gone:

@@ -104,7 +104,7 @@ def _shipped_text(name: str) -> str:
 
 def _parse(text: str, name: str) -> dict[str, Any]:
     try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader that is stricter than YAML's own
+        document = yaml.load(text, Loader=StrictLoader)  # noqa: S506 - a safe loader that is stricter than YAML's own
     except (yaml.YAMLError, ValueError) as error:
         raise SettingsError(f"profile {name!r} is not valid YAML: {error}") from None
     if not isinstance(document, dict):
@@ -112,7 +112,7 @@ def _parse(text: str, name: str) -> dict[str, Any]:
     return document
 
 
-class _Loader(yaml.SafeLoader):
+class StrictLoader(yaml.SafeLoader):
     """YAML without its traps: no key twice (the last would win in silence), and dates are left as text."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as YAML's own class has it
@@ -121,6 +121,7 @@ class _Loader(yaml.SafeLoader):
     }
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """A mapping; a key that is there twice is an error."""
         node = super().compose_mapping_node(anchor)
         seen: set[str] = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):

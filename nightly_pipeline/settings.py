@@ -27,6 +27,7 @@ from nightly_pipeline.profile_files import (
     shipped_table,
 )
 from nightly_pipeline.settings_errors import Hints, explain
+from nightly_pipeline.settings_judgement import BaselineSettings, OwnersSettings, QuarantineSettings
 from nightly_pipeline.settings_known_good import PromotionSettings, RetentionSettings
 from nightly_pipeline.settings_registries import (
     RegistrySettings,
@@ -113,6 +114,9 @@ class Settings(Strict):
     signing: SigningSettings = SigningSettings()
     promotion: PromotionSettings = PromotionSettings()
     retention: RetentionSettings = RetentionSettings()
+    owners: OwnersSettings = OwnersSettings()
+    quarantine: QuarantineSettings = QuarantineSettings()
+    baseline: BaselineSettings = BaselineSettings()
     environment: dict[str, Secret] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -152,6 +156,11 @@ class Settings(Strict):
     def history_root(self) -> Path:
         """Folder of what is remembered of every night, for good."""
         return self.home / "history"
+
+    @property
+    def quarantine_file(self) -> Path:
+        """The file of tests that are known to be bad."""
+        return self.root / self.quarantine.file
 
     @property
     def sources_root(self) -> Path:

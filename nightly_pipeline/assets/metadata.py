@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from nightly_pipeline.model.incident_table import incident_table, verdict_counts
 from nightly_pipeline.model.links import Links
 from nightly_pipeline.model.markdown import summary_table
 from nightly_pipeline.model.metrics import BuildMetrics
@@ -103,7 +104,20 @@ def summary_metadata(report: Report, links: Links) -> Metadata:
         "tests_skipped": counts.skipped,
         "tests_collected_only": count_collected(report),
         **_present(duration_s=round(seconds, 3) if seconds is not None else None),
+        **_judgement_metadata(report),
     }
+
+
+def _judgement_metadata(report: Report) -> Metadata:
+    """How many tests of each verdict, as numbers that plot, and the incidents as a table."""
+    judgement = report.judgement
+    if judgement is None:
+        return {}
+    counts = {f"tests_{verdict}": count for verdict, count in verdict_counts(judgement).items()}
+    metadata: Metadata = {**counts, "incidents": len(judgement.incidents), "drifts": len(judgement.drifts)}
+    if judgement.incidents:
+        metadata["incident_table"] = dg.MetadataValue.md(incident_table(judgement, report.date))
+    return metadata
 
 
 def _metrics_metadata(outcome: ImageOutcome, records: NightRecords) -> Metadata:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from nightly_pipeline.assets.announcing import open_announcer, usual_of
+from nightly_pipeline.assets.judging import judged
 from nightly_pipeline.assets.known_good import KNOWN_GOOD_CHECK, known_good_result, promote_after
 from nightly_pipeline.assets.metadata import summary_metadata
 from nightly_pipeline.assets.naming import SUMMARY_GROUP, SUMMARY_TAG
@@ -100,6 +101,8 @@ def _summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.Mate
     except NightlyError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     report = _with_merged_junit(context, report, records)
+    judgement = judged(report, settings, records)
+    report = judgement.report
     kept = keep_report(report, settings, records)
     run_id = context.run.tags.get(SUMMARY_TAG)
     metadata = {
@@ -110,6 +113,7 @@ def _summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.Mate
         },
         "message": _announce(context, report, settings, records),
         "history": remembered,
+        "judgement": str(judgement),
         "asked_for_by": dg.MetadataValue.dagster_run(run_id) if run_id else "a person",
     }
     green = night_tone(report) is Tone.GOOD

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -53,7 +53,7 @@ class QuarantineEntry(Strict):
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> QuarantineEntry:
-        if self.expires < self.since:
+        if self.expires < self.since - timedelta(days=1):  # an entry may be ended on its first day
             raise ValueError(f"expires ({self.expires}) is before since ({self.since})")
         return self
 
