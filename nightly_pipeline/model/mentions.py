@@ -19,16 +19,19 @@ def is_first_time(incident: Incident) -> bool:
 
 
 def owners_text(owners: Iterable[str], mentions: Mapping[str, str], *, call: bool) -> str:
-    """The owners in mrkdwn, by their mention where they are called and are known to Slack, else by name.
+    """The owners in mrkdwn, by their mention where they are called and are known to Slack, else by name; or nothing.
 
     >>> owners_text(["@org/kv-cache", "alice"], {"org/kv-cache": "S0123"}, call=True)
-    '<!subteam^S0123> alice'
+    'owners: <!subteam^S0123>, alice'
     """
     known = {_plain(name): slack_id for name, slack_id in mentions.items()}
     named = list(dict.fromkeys(owners))
     shown = [_owner(owner, known if call else {}) for owner in named[:_OWNERS_NAMED]]
     left_out = len(named) - len(shown)
-    return " ".join([*shown, *([f"and {left_out} more"] if left_out else [])])
+    if not shown:
+        return ""
+    more = f" and {left_out} more" if left_out else ""
+    return f"owner{'s' if len(named) > 1 else ''}: {', '.join(shown)}{more}"
 
 
 def _owner(owner: str, known: Mapping[str, str]) -> str:

@@ -21,7 +21,7 @@ from nightly_pipeline.model.message_incidents import (
 )
 from nightly_pipeline.model.message_lines import tests_text, verdict_text
 from nightly_pipeline.model.mrkdwn import escape_mrkdwn
-from nightly_pipeline.model.outcomes import NightStatus, TestFailure
+from nightly_pipeline.model.outcomes import ImageOutcome, NightStatus, TestFailure
 from nightly_pipeline.model.quantities import duration_text, instant_text
 from nightly_pipeline.model.reading import (
     Item,
@@ -85,10 +85,13 @@ def _title(report: Report) -> str:
 
 def _notification(report: Report) -> str:
     """What a phone shows: the verdict and what is to be looked at. Names of the table, nothing untrusted."""
-    named = [f"{item.label} {item.word}" for item in causes(report)]
+    named = [f"{item.label} {item.word}" for item in own_problems(report)]
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""  # noqa: PLR2004 - what a phone has room for
-    problems = f" · {', '.join(named[:3])}{more}" if named else ""
-    return escape_mrkdwn(clip(f"{_title(report)}{problems}", 500))
+    incidents = incidents_in_short(report.judgement) if report.judgement else ""
+    problems = f"{', '.join(named[:3])}{more}"
+    return escape_mrkdwn(
+        clip(" · ".join(part for part in (_title(report), incidents, problems) if part), 500)
+    )
 
 
 def _warnings(report: Report, background: Background) -> Iterator[Block]:
@@ -141,6 +144,14 @@ def _problem(item: Item) -> Iterator[str]:
             yield f"  • {plural(left_out, 'more test')}"
     elif item.outcome.message:
         yield f"  {code(first_line(item.outcome.message), limit=200)}"
+        yield from _last_line(item)
+
+
+def _last_line(item: Item) -> Iterator[str]:
+    """A build's message begins with the step that failed and ends with its error."""
+    lines = (item.outcome.message or "").strip().splitlines()
+    if isinstance(item.outcome, ImageOutcome) and len(lines) > 1:
+        yield f"  {code(lines[-1], limit=200)}"
 
 
 def _short_name(failure: TestFailure) -> str:

@@ -117,6 +117,7 @@ def test_a_problem_says_what_failed_and_why() -> None:
         "? *sglang/amd64/e2e_multi_gpu* infra_error\n  `gpu-l40-amd64 has 1 GPU, the stage asks for 2`"
         in text
     )
+    assert "failed\n  `[runtime 4/9] RUN uv pip install vllm`\n  `ERROR: No matching distribution" in text
     assert "*5 problems*, 6 steps not tried because of that" in text
     assert "Not tried: vllm/arm64/published_image, vllm/arm64/unit" in text
 

@@ -51,7 +51,7 @@ def test_a_new_incident_is_one_line_and_its_stage_is_not_told_twice() -> None:
 
     assert "*1 new incident*." in text
     assert "*New* `AssertionError: assert &lt;n&gt; == &lt;n&gt;` 3 tests in 1 cell" in text
-    assert "  sglang/amd64 · <!subteam^S0123> bob" in text
+    assert "  sglang/amd64 · owners: <!subteam^S0123>, bob" in text
     assert "Stages of the incidents: sglang/amd64/unit" in text
     assert "test_0" not in text
 
@@ -79,6 +79,13 @@ def test_new_incidents_come_first_then_other_problems_then_what_is_known() -> No
     assert "5 nights, since 2026-11-16" in text
 
 
+def test_the_notification_says_incidents_before_other_problems() -> None:
+    report = judged_night(incident(), changed=[image("vllm", "amd64", "framework", "failed")])
+    assert night_message(report)[0] == (
+        "Nightly 2026-11-20: red, mock engine · 1 new incident · vllm/amd64/framework_image failed"
+    )
+
+
 def test_nobody_is_called_for_what_recurs_or_comes_and_goes() -> None:
     for verdict in (Verdict.RECURRING, Verdict.FLAKY, Verdict.ENVIRONMENT, Verdict.QUARANTINED):
         report = judged_night(incident(verdict, owners=("@org/kv-cache", "alice")))
@@ -88,7 +95,7 @@ def test_nobody_is_called_for_what_recurs_or_comes_and_goes() -> None:
         ):
             assert "<@" not in whole(message)
             assert "<!" not in whole(message)
-            assert "@org/kv-cache alice" in whole(message)
+            assert "owners: @org/kv-cache, alice" in whole(message)
 
 
 def test_a_first_failure_without_a_past_calls_but_a_later_one_does_not() -> None:
