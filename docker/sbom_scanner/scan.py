@@ -73,6 +73,8 @@ def debian_packages(root: Path) -> Iterator[Package]:
     """What dpkg has installed: its status file, or the folder of them that images without dpkg keep."""
     distribution = _distribution(root)
     folder = root / "var/lib/dpkg"
+    if folder.resolve() != root.resolve() / "var/lib/dpkg":
+        return  # a link on the way would lead out of what is scanned
     files = [folder / "status", *sorted(_entries(folder / "status.d"))]
     for file in files:
         if file.name.endswith(".md5sums"):
@@ -119,7 +121,8 @@ def _metadata_folders(root: Path) -> Iterator[Path]:
         for name in list(names):
             if name.endswith(tuple(_METADATA_FILES)):
                 names.remove(name)
-                yield Path(folder, name)
+                if not Path(folder, name).is_symlink():
+                    yield Path(folder, name)
 
 
 def statement(root: Path, packages: Iterable[Package]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class FakeBuilder:
         after_push: called when the image is there, for what happens to it before anybody looks.
         requests: what was asked for.
         attested: whether images come with an attestation, as an index.
+        packages: what the attached package list has, where one is asked for; None attaches none all the same.
     """
 
     registry: MemoryRegistry
@@ -40,6 +41,7 @@ class FakeBuilder:
     after_push: Callable[[], None] = lambda: None
     requests: list[BuildRequest] = field(default_factory=list)
     attested: bool = True
+    packages: tuple[str, ...] | None = ("python3", "vllm")
 
     def build(self, request: BuildRequest, log: LineSink) -> BuildResult:
         self.requests.append(request)
@@ -49,9 +51,20 @@ class FakeBuilder:
             raise self.error
         layer = f"layers of {request.target}".encode()
         digest = self.registry.add_image(
-            request.platform, labels=request.labels, attested=self.attested, layer=layer
+            request.platform,
+            labels=request.labels,
+            attested=self.attested,
+            layer=layer,
+            statements=self._statements(request),
         )
         assert request.push_reference is not None
         self.registry.tags[request.push_reference.rpartition(":")[2]] = digest
         self.after_push()
         return BuildResult(digest=digest, metrics=METRICS)
+
+    def _statements(self, request: BuildRequest) -> list[dict[str, object]]:
+        if request.sbom_generator is None or self.packages is None:
+            return []
+        packages = [{"SPDXID": f"SPDXRef-{name}", "name": name} for name in self.packages]
+        document = {"spdxVersion": "SPDX-2.3", "packages": packages}
+        return [{"predicateType": "https://spdx.dev/Document", "predicate": document}]

@@ -134,7 +134,7 @@ class MemoryRegistry:
 
     # for tests
 
-    def add_image(
+    def add_image(  # noqa: PLR0913 - what an image may have
         self,
         platform: str = "linux/amd64",
         *,
@@ -142,8 +142,12 @@ class MemoryRegistry:
         environment: Iterable[str] = (),
         attested: bool = True,
         layer: bytes = LAYER,
+        statements: Iterable[Mapping[str, Any]] = (),
     ) -> str:
-        """Push an image as BuildKit does: an index of it and its attestation, or its manifest alone."""
+        """Push an image as BuildKit does: an index of it and its attestation, or its manifest alone.
+
+        `statements` are what the attestation holds, made to be about the image unless they say otherwise.
+        """
         settings = {"Labels": dict(labels or {}), "Env": list(environment)}
         system, architecture, *variant = platform.split("/")
         entry = {"os": system, "architecture": architecture, **({"variant": variant[0]} if variant else {})}
@@ -152,7 +156,12 @@ class MemoryRegistry:
         if not attested:
             return image["digest"]
         attestation = self._manifest(b"{}", b"provenance of " + image["digest"].encode())
-        reference = {"vnd.docker.reference.digest": image["digest"]}
+        if statements:
+            attestation = self._attestation(image["digest"], statements)
+        reference = {
+            "vnd.docker.reference.digest": image["digest"],
+            "vnd.docker.reference.type": "attestation-manifest",
+        }
         unknown = {"platform": {"os": "unknown", "architecture": "unknown"}, "annotations": reference}
         children = [{**image, "platform": entry}, {**attestation, **unknown}]
         index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": children}
@@ -177,6 +186,26 @@ class MemoryRegistry:
                 "layers": [{"digest": self._blob(layer), "size": len(layer)}],
             }
         ).encode()
+        digest = self._keep(content, MANIFEST_TYPE)
+        return {"mediaType": MANIFEST_TYPE, "digest": digest, "size": len(content)}
+
+    def _attestation(self, image: str, statements: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        subject = [{"name": "image", "digest": {"sha256": image.removeprefix("sha256:")}}]
+        contents = [
+            (json.dumps({"subject": subject, **statement}).encode(), statement["predicateType"])
+            for statement in statements
+        ]
+        layers = [
+            {
+                "digest": self._blob(content),
+                "size": len(content),
+                "annotations": {"in-toto.io/predicate-type": kind},
+            }
+            for content, kind in contents
+        ]
+        config = {"digest": self._blob(b"{}"), "size": 2}
+        document = {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": config, "layers": layers}
+        content = json.dumps(document).encode()
         digest = self._keep(content, MANIFEST_TYPE)
         return {"mediaType": MANIFEST_TYPE, "digest": digest, "size": len(content)}
 

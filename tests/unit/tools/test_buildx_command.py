@@ -87,6 +87,18 @@ def test_options():
     assert "compression=gzip,compression-level=9" in " ".join(words)
 
 
+def test_packages_are_listed_where_a_generator_is_named():
+    words = argv(replace(REQUEST, sbom_generator="localhost:5000/scanner:1@sha256:aa"))
+    assert "--attest=type=sbom,generator=localhost:5000/scanner:1@sha256:aa" in words
+    assert not any(word.startswith("--attest") for word in argv())
+
+
+def test_the_builder_names_itself_in_the_provenance_where_there_is_one():
+    named = BuildOptions(builder_id="https://dagster.example.org")
+    assert "--provenance=mode=max,builder-id=https://dagster.example.org" in argv(options=named)
+    assert "--provenance=false" in argv(options=replace(named, provenance=None))
+
+
 @pytest.mark.parametrize(
     ("builder", "docker_host", "named"),
     [
