@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from nightly_pipeline import __version__
-from nightly_pipeline.commands import known_good, night, publish, upkeep
+from nightly_pipeline.commands import images, known_good, night, publish, quarantine, upkeep
 from nightly_pipeline.errors import NightlyError
 
 EXIT_CODES = """\b
@@ -73,8 +73,10 @@ for _verb in (
     night.status,
     night.report,
     publish.publish,
+    images.images,
     known_good.promote,
     known_good.rollback,
+    quarantine.quarantine,
     upkeep.doctor,
     upkeep.prune,
 ):

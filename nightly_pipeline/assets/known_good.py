@@ -16,7 +16,7 @@ from nightly_pipeline.model.retention import Lifetime
 from nightly_pipeline.model.tags import short_run_id
 from nightly_pipeline.planning import registries_for
 from nightly_pipeline.settings import Settings
-from nightly_pipeline.steps.ports import ArtifactStore
+from nightly_pipeline.steps.ports import ArtifactStore, Registry
 from nightly_pipeline.steps.promote import PromoteTools
 from nightly_pipeline.steps.promote_night import FrameworkPromotion, promote_night, promotions_text
 from nightly_pipeline.steps.promotion_records import PromotionRecords
@@ -32,11 +32,15 @@ KNOWN_GOOD_CHECK = dg.AssetCheckSpec(
 )
 
 
-def promote_tools(settings: Settings, store: ArtifactStore) -> PromoteTools:
-    """What a promotion works with: every registry that has runtime images."""
+def image_registries(settings: Settings) -> dict[str, Registry]:
+    """Every registry that has runtime images, the primary one first."""
     opened = open_registries(settings)
-    roles = registries_for(settings, "runtime")
-    return PromoteTools({role: opened[role] for role in roles}, settings.primary, PromotionRecords(store))
+    return {role: opened[role] for role in registries_for(settings, "runtime")}
+
+
+def promote_tools(settings: Settings, store: ArtifactStore) -> PromoteTools:
+    """What a promotion works with."""
+    return PromoteTools(image_registries(settings), settings.primary, PromotionRecords(store))
 
 
 def promotion_rule(settings: Settings) -> PromotionRule:
