@@ -33,6 +33,21 @@ def read_quarantine(path: Path, *, leave_after_nights: int) -> Quarantine:
     return Quarantine(entries=_parse(_text(path), path), leave_after_nights=leave_after_nights)
 
 
+def new_entry(**fields: Any) -> QuarantineEntry:
+    """An entry of these fields.
+
+    Raises:
+        UsageError: a field is not valid.
+    """
+    try:
+        return QuarantineEntry(**fields)
+    except ValidationError as error:
+        raise UsageError(
+            f"no such entry can be made:\n{_explained(error, [fields])}",
+            next_step="See `nightly quarantine add --help`.",
+        ) from None
+
+
 def add_entry(path: Path, entry: QuarantineEntry) -> None:
     """Write an entry at the end of the file, which is made where there is none.
 
@@ -104,19 +119,27 @@ def _explained(error: ValidationError, document: Sequence[Any]) -> str:
 
 def _lines(error: ValidationError, document: Sequence[Any]) -> Iterator[str]:
     for problem in error.errors(include_url=False):
-        number, *path = problem["loc"]
-        entry = document[number] if isinstance(number, int) else None
-        name = entry.get("test") if isinstance(entry, dict) else None
-        where = ".".join([f"entry {int(number) + 1}" + (f" ({name})" if name else ""), *map(str, path)])
-        if problem["type"] == "extra_forbidden":
-            yield f"{where}: {unknown('field', str(path[-1]), QuarantineEntry.model_fields)}"
-        elif problem["type"] == "missing":
-            meant = nearest(str(path[-1]), set(entry or ()) - set(QuarantineEntry.model_fields))
-            yield f"{where}: is needed{f'; perhaps you meant it by {meant!r}' if meant else ''}"
-        else:
-            given = problem["input"] if isinstance(problem["input"], str | int | float) else None
-            message = problem["msg"].removeprefix("Value error, ")
-            yield f"{where}: {message}" + (f" (given: {given!r})" if given is not None else "")
+        number = problem["loc"][0] if problem["loc"] and isinstance(problem["loc"][0], int) else None
+        path = problem["loc"] if number is None else problem["loc"][1:]
+        entry = document[number or 0]
+        parts = [*([_named(number, entry)] if number is not None else []), *map(str, path)]
+        yield f"{'.'.join(parts)}: {_what(problem, path, entry)}"
+
+
+def _named(number: int, entry: Any) -> str:
+    name = entry.get("test") if isinstance(entry, dict) else None
+    return f"entry {number + 1}" + (f" ({name})" if name else "")
+
+
+def _what(problem: Any, path: Sequence[Any], entry: Any) -> str:
+    if problem["type"] == "extra_forbidden":
+        return unknown("field", str(path[-1]), QuarantineEntry.model_fields)
+    if problem["type"] == "missing":
+        others = set(entry) - set(QuarantineEntry.model_fields) if isinstance(entry, dict) else set()
+        meant = nearest(str(path[-1]), others)
+        return f"is needed{f'; perhaps it is {meant!r}' if meant else ''}"
+    given = f" (given: {problem['input']!r})" if isinstance(problem["input"], str | int | float) else ""
+    return f"{problem['msg'].removeprefix('Value error, ')}{given}"
 
 
 def _share_cells(one: QuarantineEntry, other: QuarantineEntry) -> bool:

@@ -19,6 +19,7 @@ from nightly_pipeline.model.history import TestIdentity
 from nightly_pipeline.model.judgement import Judgement, QuarantineNote, Verdict
 from nightly_pipeline.model.past import TestNight
 
+_ISSUE = re.compile(r"https?://\S+|[\w./-]*[#!-]\d+")
 Text = Annotated[str, Field(min_length=1)]
 Cell = Annotated[str, Field(pattern=r"^[a-z0-9_-]+/[a-z0-9_-]+$")]
 Pasts = Mapping[TestIdentity, Sequence[TestNight]]
@@ -39,7 +40,7 @@ class QuarantineEntry(Strict):
     test: Text
     owner: Text
     reason: Text
-    issue: Annotated[str, Field(pattern=r"^(https?://\S+|[\w.-]*[#!-]\d+)$")]
+    issue: Text
     since: date
     expires: date
     cells: tuple[Cell, ...] = ()
@@ -50,6 +51,13 @@ class QuarantineEntry(Strict):
         if not test.strip("*?:"):
             raise ValueError("a pattern that means every test would hide a whole night; name a test")
         return test
+
+    @field_validator("issue")
+    @classmethod
+    def _can_be_followed(cls, issue: str) -> str:
+        if not _ISSUE.fullmatch(issue):
+            raise ValueError("where it is followed: an address (https://...), #217 or KV-217")
+        return issue
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> QuarantineEntry:
@@ -104,21 +112,23 @@ class Quarantine(Strict):
                 return entry
         return None
 
-    def notes(self, pasts: Pasts, night: str) -> tuple[QuarantineNote, ...]:
-        """How each entry stands on a night.
+    def notes(self, pasts: Pasts, night: str, *, today: str | None = None) -> tuple[QuarantineNote, ...]:
+        """How each entry that has begun stands.
 
         Args:
             pasts: the nights of every test that any entry means.
-            night: YYYY-MM-DD.
+            night: whose results count, YYYY-MM-DD.
+            today: what an entry's dates are compared with; None is that night.
         """
-        return tuple(self._note(entry, pasts, night) for entry in self.entries if str(entry.since) <= night)
+        now = today or night
+        return tuple(self._note(one, pasts, night, now) for one in self.entries if str(one.since) <= now)
 
-    def _note(self, entry: QuarantineEntry, pasts: Pasts, night: str) -> QuarantineNote:
+    def _note(self, entry: QuarantineEntry, pasts: Pasts, night: str, now: str) -> QuarantineNote:
         own = [nights for test, nights in pasts.items() if entry.means(test) and nights]
         tonight = [nights[-1] for nights in own if nights[-1].date == night]
         return QuarantineNote(
             **entry.model_dump(mode="json", exclude={"since"}),
-            state=self._state(entry, own, tonight, night),
+            state=self._state(entry, own, tonight, now),
             failing=sum(one.bad for one in tonight),
             passed_nights=min((_good_nights(_within(entry, nights)) for nights in own), default=0),
         )
@@ -128,9 +138,9 @@ class Quarantine(Strict):
         entry: QuarantineEntry,
         own: Sequence[Sequence[TestNight]],
         tonight: Sequence[TestNight],
-        night: str,
+        now: str,
     ) -> Literal["active", "expired", "ready_to_leave", "unmatched"]:
-        if not entry.covers(night):
+        if not entry.covers(now):
             return "expired"
         if own and all(self._left(entry, nights) for nights in own):
             return "ready_to_leave"
