@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from nightly_pipeline import __version__
-from nightly_pipeline.commands import images, known_good, night, publish, quarantine, quarantine, upkeep
+from nightly_pipeline.commands import images, known_good, night, publish, quarantine, upkeep
 from nightly_pipeline.errors import NightlyError
 
 EXIT_CODES = """\b
@@ -76,7 +76,6 @@ for _verb in (
     images.images,
     known_good.promote,
     known_good.rollback,
-    quarantine.quarantine,
     quarantine.quarantine,
     upkeep.doctor,
     upkeep.prune,
