@@ -11,6 +11,7 @@ from nightly_pipeline.assets.freshness import freshness_check, freshness_sensor
 from nightly_pipeline.assets.images import image_asset, index_asset, publication_asset
 from nightly_pipeline.assets.message_sensor import message_sensor
 from nightly_pipeline.assets.naming import JOB_NAME, SUMMARY_JOB_NAME, nights
+from nightly_pipeline.assets.pruning import artifact_retention, artifact_schedule
 from nightly_pipeline.assets.retention import image_retention, retention_schedule
 from nightly_pipeline.assets.source import source_revision_asset
 from nightly_pipeline.assets.stages import stage_asset
@@ -36,8 +37,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=assets,
         asset_checks=[freshness_check(settings)],
-        jobs=[*jobs, summary, image_retention],
-        schedules=[night_schedule(jobs[0]), retention_schedule(settings)],
+        jobs=[*jobs, summary, image_retention, artifact_retention],
+        schedules=[night_schedule(jobs[0]), retention_schedule(settings), artifact_schedule(settings)],
         sensors=[*summary_sensors(summary), message_sensor(settings, summary), freshness_sensor(settings)],
         resources={"workplace": Workplace(profile=settings.profile)},
         executor=_executor(settings),

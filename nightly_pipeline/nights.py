@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import dagster as dg
 from dagster import DagsterExecutionInterruptedError
@@ -22,9 +22,10 @@ from nightly_pipeline.assets.judging import judged
 from nightly_pipeline.assets.launch import Launch, Watcher, execute_night, execute_summary, launched_run
 from nightly_pipeline.assets.naming import RUN_DATE_TAG
 from nightly_pipeline.assets.night_run import run_facts
+from nightly_pipeline.assets.pages import page_of
 from nightly_pipeline.assets.summary import links_of, night_report
 from nightly_pipeline.assets.upkeep import prepare_night
-from nightly_pipeline.assets.workplace import open_records, open_source
+from nightly_pipeline.assets.workplace import open_artifacts, open_history, open_records, open_source
 from nightly_pipeline.errors import UsageError
 from nightly_pipeline.model.dates import source_instant
 from nightly_pipeline.model.markdown import report_markdown
@@ -32,10 +33,10 @@ from nightly_pipeline.model.outcomes import NightStatus
 from nightly_pipeline.model.plan import Key, Plan
 from nightly_pipeline.model.report import Outcome, Report, RunState, key_of
 from nightly_pipeline.model.verdict import is_good
-from nightly_pipeline.page import render_page
 from nightly_pipeline.planning import make_plan
 from nightly_pipeline.readiness import essentials
 from nightly_pipeline.settings import Settings
+from nightly_pipeline.steps.upkeep import prune_store
 from nightly_pipeline.terminal import LiveNight, StatusRow, report_tables
 from nightly_pipeline.terminal.streams import output_to
 
@@ -152,21 +153,18 @@ def render(report: Report, output: str, settings: Settings) -> str:
         return report.model_dump_json(indent=2)
     if output == "markdown":
         return report_markdown(report, links)
-    return render_page(report, links=links, generated_at=datetime.now(UTC))
+    return page_of(report, settings, links)
 
 
 def prune_artifacts(settings: Settings, *, days: int | None, delete: bool) -> Iterator[str]:
-    """Delete (or, without `delete`, name) the nights whose artifacts are older than they are kept."""
-    store = open_records(settings).store
-    kept = days or settings.kept_days
-    oldest = datetime.now(UTC).date() - timedelta(days=kept)
-    gone = [night for night in store.dates() if night < oldest]
-    for night in gone:
-        count = store.delete(night.isoformat()) if delete else len(store.keys(night.isoformat()))
-        yield f"{night}: {count} artifacts {'deleted' if delete else 'would go'}"
-    yield f"{len(gone)} nights older than {kept} days" + (
-        "" if delete or not gone else "; delete them with --yes"
+    """Delete (or, without `delete`, name) the nights whose artifacts are older than they are kept; pack the history."""
+    today = datetime.now(UTC).date()
+    yield from prune_store(
+        open_artifacts(settings), days=days or settings.kept_days, today=today, delete=delete
     )
+    if delete:
+        packed = open_history(settings).pack(before=today.isoformat())
+        yield from (f"history: {month} packed" for month in packed)
 
 
 def _check_source(settings: Settings, request: NightRequest) -> None:

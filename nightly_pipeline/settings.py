@@ -37,6 +37,7 @@ from nightly_pipeline.settings_registries import (
     tags_that_could_not_move,
 )
 from nightly_pipeline.settings_sections import (
+    ArtifactSettings,
     BuildSettings,
     FreshnessSettings,
     MockEngineSettings,
@@ -88,6 +89,7 @@ class Settings(Strict):
         profile: the name or path it was read from.
         root: the project's root: where workspace.yaml and dagster.yaml are.
         home: where state lives (artifacts, sources, Dagster's storage).
+        artifacts_days: how long artifacts are kept, unless `artifacts.days` says it.
         primary: role of the registry builds push to; the others get copies.
         environment: values of the variables stages may pass on (`pass_environment`), secrets.
         max_concurrent_steps: how many steps run side by side in one run.
@@ -105,6 +107,7 @@ class Settings(Strict):
     source: SourceSettings = SourceSettings()
     go_live: date
     artifacts_days: int = Field(default=7, gt=0)
+    artifacts: ArtifactSettings = ArtifactSettings()
     max_concurrent_steps: int = Field(default=8, gt=0)
     dagster_url: str = "http://127.0.0.1:3000"
     build: BuildSettings = BuildSettings()
@@ -146,6 +149,17 @@ class Settings(Strict):
             if stage not in self.table.stages:
                 raise ValueError(f"promotion.required_stages: {unknown('stage', stage, self.table.stages)}")
         return self
+
+    @model_validator(mode="after")
+    def _artifacts_are_kept_so_long(self) -> Self:
+        if self.artifacts.days is not None and "artifacts_days" in self.model_fields_set:
+            raise ValueError("artifacts.days: artifacts_days says the same; keep one of them")
+        return self
+
+    @property
+    def kept_days(self) -> int:
+        """How many days artifacts are kept."""
+        return self.artifacts.days or self.artifacts_days
 
     @property
     def artifacts_root(self) -> Path:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -18,7 +19,7 @@ from nightly_pipeline.planning import make_plan
 from nightly_pipeline.settings import Settings, load_settings
 from nightly_pipeline.steps.bases import bases_of, bases_of_run
 from nightly_pipeline.steps.build import BuildTools
-from nightly_pipeline.steps.ports import History
+from nightly_pipeline.steps.ports import ArtifactStore
 from nightly_pipeline.steps.publish import PublishTools
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.source import NightRun, revision_of
@@ -34,13 +35,29 @@ from nightly_pipeline.tools.leftovers import WORK_FOLDER
 from nightly_pipeline.tools.logins import RegistryLogins, builder_of, digest_behind, open_registries
 from nightly_pipeline.tools.ownership import installation_id
 
+if TYPE_CHECKING:
+    from nightly_pipeline.tools.history import ParquetHistory
+
 
 def open_records(settings: Settings) -> NightRecords:
     """The records of every night."""
-    return NightRecords(LocalArtifactStore(settings.artifacts_root))
+    return NightRecords(open_artifacts(settings))
 
 
-def open_history(settings: Settings) -> History:
+def open_artifacts(settings: Settings) -> ArtifactStore:
+    """Where artifacts are kept, as the profile says."""
+    where = settings.artifacts
+    if where.kind == "local" or where.bucket is None:
+        return LocalArtifactStore(settings.artifacts_root)
+    # AWS's library is slow to import, and needed only where a bucket is.
+    from nightly_pipeline.tools.artifacts_s3 import S3ArtifactStore  # noqa: PLC0415
+
+    return S3ArtifactStore(
+        where.bucket, prefix=where.prefix, endpoint=where.endpoint, region=where.region, links=where.links
+    )
+
+
+def open_history(settings: Settings) -> ParquetHistory:
     """What is remembered of every night."""
     # DuckDB and Arrow are slow to import, and the definitions need neither.
     from nightly_pipeline.tools.history import ParquetHistory  # noqa: PLC0415

@@ -264,3 +264,48 @@ def test_settings_cannot_be_changed_afterwards(tmp_path):
 
     with pytest.raises(ValueError, match="frozen"):
         settings.go_live = date(2026, 1, 1)
+
+
+def test_artifacts_are_files_kept_seven_days_unless_the_profile_says_otherwise(tmp_path):
+    assert (
+        load_settings("local", environment={}).artifacts.kind,
+        load_settings("local", environment={}).kept_days,
+    ) == (
+        "local",
+        7,
+    )
+    profile = tmp_path / "own.yaml"
+    profile.write_text(
+        "extends: local\n"
+        "artifacts: {kind: s3, bucket: team-artifacts, prefix: a/b, endpoint: 'https://s3.example.com', days: 3}\n"
+    )
+    settings = load_settings(str(profile), environment={})
+    assert (settings.artifacts.bucket, settings.artifacts.links, settings.kept_days) == (
+        "team-artifacts",
+        "uri",
+        3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("{kind: s3}", "bucket is needed"),
+        ("{kind: s4}", "Input should be 'local' or 's3'"),
+        ("{bucket: team}", "bucket: only where kind is s3"),
+        ("{kind: s3, bucket: Team}", "artifacts.bucket"),
+        ("{kind: s3, bucket: team, prefix: /a}", "artifacts.prefix"),
+        ("{kind: s3, bucket: team, endpoint: example.com}", "artifacts.endpoint"),
+        ("{kind: s3, bucket: team, endpoint: 'https://key:secret@example.com'}", "artifacts.endpoint"),
+        ("{kind: s3, bucket: team, endpoint: 'https://example.com', links: console}", "no other endpoint"),
+        ("{kind: s3, buckett: team}", "bucket"),
+        ("{days: 0}", "artifacts.days"),
+        ("{days: 3}\nartifacts_days: 4", "keep one of them"),
+    ],
+)
+def test_an_artifacts_section_that_cannot_be_meant_is_refused(tmp_path, section, said):
+    profile = tmp_path / "own.yaml"
+    profile.write_text(f"extends: local\nartifacts: {section}\n")
+    with pytest.raises(SettingsError) as refused:
+        load_settings(str(profile), environment={})
+    assert said in str(refused.value)

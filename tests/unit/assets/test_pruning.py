@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from nightly_pipeline.assets.pruning import artifact_retention, artifact_schedule
+from nightly_pipeline.assets.workplace import Workplace, open_artifacts, open_history
+from nightly_pipeline.settings import load_settings
+from tests.history_rows import night, row
+
+LONG_AGO = (datetime.now(UTC).date() - timedelta(days=70)).isoformat()
+TODAY = datetime.now(UTC).date().isoformat()
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("NIGHTLY_HOME", str(tmp_path))
+    return load_settings("local")
+
+
+def run() -> dg.ExecuteInProcessResult:
+    with dg.DagsterInstance.ephemeral() as instance:
+        return artifact_retention.execute_in_process(
+            instance=instance, resources={"workplace": Workplace(profile="local")}, raise_on_error=False
+        )
+
+
+def test_artifacts_go_and_the_history_stays(settings):
+    store, history = open_artifacts(settings), open_history(settings)
+    for day in (LONG_AGO, TODAY):
+        store.write(f"{day}/run/a", b"")
+        history.write(night(date=day), [], [row(date=day)])
+    assert run().success
+    assert [one.isoformat() for one in store.dates()] == [TODAY]
+    assert [one.date for one in history.nights()] == [LONG_AGO, TODAY]
+    assert list(settings.history_root.rglob("whole,*.parquet"))
+
+
+def test_a_damaged_history_is_said_and_does_not_keep_artifacts(settings):
+    store = open_artifacts(settings)
+    store.write(f"{LONG_AGO}/run/a", b"")
+    open_history(settings).write(night(date=TODAY), [], [])
+    next(settings.history_root.rglob("*.parquet")).write_bytes(b"")
+    result = run()
+    assert not result.success
+    assert store.dates() == []
+
+
+def test_it_runs_every_day_before_the_night(settings):
+    schedule = artifact_schedule(settings)
+    assert schedule.cron_schedule == "30 5 * * *"
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
