@@ -7,7 +7,7 @@ of its own, which can be repeated.
 # No `from __future__ import annotations` here: Dagster looks at the annotation of `context`, not at its text.
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import dagster as dg
 
@@ -17,6 +17,7 @@ from nightly_pipeline.assets.known_good import KNOWN_GOOD_CHECK, known_good_resu
 from nightly_pipeline.assets.metadata import summary_metadata
 from nightly_pipeline.assets.naming import SUMMARY_GROUP, SUMMARY_TAG
 from nightly_pipeline.assets.night_run import run_facts
+from nightly_pipeline.assets.pages import keep_index, kept_page_of
 from nightly_pipeline.assets.remembering import remember_night
 from nightly_pipeline.assets.workplace import Workplace
 from nightly_pipeline.errors import NightlyError
@@ -26,10 +27,10 @@ from nightly_pipeline.model.outcomes import NightStatus
 from nightly_pipeline.model.plan import SUMMARY_KEY, Key, Plan
 from nightly_pipeline.model.reading import Tone, causes, headline, night_tone
 from nightly_pipeline.model.report import Report
-from nightly_pipeline.page import render_page
 from nightly_pipeline.planning import make_plan
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.steps.merged_junit import keep_merged_junit
+from nightly_pipeline.steps.overview import INDEX_PAGE
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.report import (
     REPORT_JSON,
@@ -108,6 +109,7 @@ def _summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.Mate
     metadata = {
         **summary_metadata(report, links_of(settings, records)),
         "page": dg.MetadataValue.path(kept[REPORT_PAGE]),
+        **({"all_nights": dg.MetadataValue.path(kept[INDEX_PAGE])} if INDEX_PAGE in kept else {}),
         **{
             name: dg.MetadataValue.path(records.store.location(key)) for name, key in report.artifacts.items()
         },
@@ -178,9 +180,11 @@ def keep_report(report: Report, settings: Settings, records: NightRecords) -> di
     documents = {
         REPORT_JSON: report.model_dump_json(indent=2),
         REPORT_MARKDOWN: report_markdown(report, links=links),
-        REPORT_PAGE: render_page(report, links=links, generated_at=datetime.now(UTC)),
+        REPORT_PAGE: kept_page_of(report, settings, links),
     }
-    return keep_documents(report, documents, records)
+    kept = keep_documents(report, documents, records)
+    index = keep_index(settings, records)
+    return kept | ({INDEX_PAGE: index} if index else {})
 
 
 def links_of(settings: Settings, records: NightRecords) -> Links:

@@ -15,6 +15,7 @@ from nightly_pipeline.model.history import EntryRow, NightRow
 from nightly_pipeline.model.night_rows import entry_rows_of, night_row_of
 from nightly_pipeline.model.outcomes import NightStatus, StageStatus
 from nightly_pipeline.model.report import Report
+from nightly_pipeline.model.usual import usual_duration_s
 
 NIGHTS = 30
 _IMAGES = ("framework_image", "runtime_image")
@@ -63,12 +64,14 @@ class Trends:
     Attributes:
         dates: every calendar day, whether or not a night is on record.
         known: those of them with a night of this kind of engine.
+        usual_s: seconds such a night takes as a rule; None where too few are known.
         problem: why there is nothing to show, when the past could not be asked.
     """
 
     dates: tuple[str, ...] = ()
     known: frozenset[str] = frozenset()
     charts: tuple[Chart, ...] = ()
+    usual_s: float | None = None
     problem: str | None = None
 
 
@@ -85,11 +88,17 @@ def trends_of(
     """
     dates = last_dates(report.date, length)
     rows = _alike(entries, report, dates)
+    nights = list(nights)
     runs = [night for night in nights if night.date in dates and night.date != report.date]
     runs = [night for night in runs if night.engine_kind == report.engine] + _tonight(report)
     known = frozenset({row.date for row in rows} | {night.date for night in runs})
     whole = _whole_night(runs, dates)
-    return Trends(dates=dates, known=known, charts=(*_charts(rows, dates), *whole))
+    return Trends(
+        dates=dates,
+        known=known,
+        charts=(*_charts(rows, dates), *whole),
+        usual_s=usual_duration_s(report, nights),
+    )
 
 
 def _tonight(report: Report) -> list[NightRow]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -28,7 +28,6 @@ def render_page(
     links: Links = NO_LINKS,
     generated_at: datetime,
     trends: Trends | None = None,
-    documents: Mapping[str, str] | None = None,
 ) -> str:
     """The page of a night: one HTML document that needs no other file and no network.
 
@@ -37,9 +36,8 @@ def render_page(
         links: addresses of artifacts and runs; what has none is named without a link.
         generated_at: stands in the footer, so that a reader knows how old the page is.
         trends: the nights before; None where nobody asked for them.
-        documents: files about the whole night (merged JUnit), name -> key in the artifact store.
     """
-    view = night_view(report, links, trends, documents)
+    view = night_view(report, links, trends)
     return render("night.html.j2", styles=STYLES, script="night.js", view=view, generated_at=generated_at)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nightly_pipeline.model.findings import (
@@ -103,6 +102,7 @@ class NightView:
     tests: tuple[VerdictGroup, ...]
     changes: ChangesShown | None
     trends: Trends | None
+    usual_s: float | None
     charts: tuple[ChartShown, ...]
     everything: tuple[Shown, ...]
     counts: tuple[tuple[str, str], ...]
@@ -119,16 +119,13 @@ class NightView:
         return sum(group.count for group in self.tests)
 
 
-def night_view(
-    report: Report, links: Links, trends: Trends | None = None, documents: Mapping[str, str] | None = None
-) -> NightView:
+def night_view(report: Report, links: Links, trends: Trends | None = None) -> NightView:
     """Make a report ready to be shown.
 
     Args:
         report: the night, with its judgement where there is one.
         links: addresses of artifacts, runs and the list of nights.
         trends: the nights before it; None where they were not asked.
-        documents: files about the whole night, name -> key in the artifact store.
     """
     judged = report.judgement is not None
     counted = stage_counts(one for found in findings(report).values() for one in found)
@@ -163,10 +160,11 @@ def night_view(
         tests=verdict_groups(report, links),
         changes=shown_changes(report),
         trends=trends,
+        usual_s=trends.usual_s if trends else None,
         charts=shown_charts(trends) if trends else (),
         everything=everything,
         counts=_counts(report),
-        documents=artifact_links(documents or {}, links),
+        documents=artifact_links(report.artifacts, links),
         runs=tuple(Linked(run.run_id, safe_address(links.run(run.run_id))) for run in report.runs),
         index=safe_address(links.nights),
     )

@@ -30,8 +30,8 @@ def tree() -> html.HtmlElement:
     return page(report, trends_of(report, *past()))
 
 
-def page(report: Report, trends: Trends | None = None, **fields) -> html.HtmlElement:
-    text = render_page(report, links=LINKS, generated_at=NOW, trends=trends, **fields)
+def page(report: Report, trends: Trends | None = None) -> html.HtmlElement:
+    text = render_page(report, links=LINKS, generated_at=NOW, trends=trends)
     return html.document_fromstring(text)
 
 
@@ -202,12 +202,17 @@ def test_drifts_are_listed_the_largest_first(tree) -> None:
 
 
 def test_the_page_leads_to_all_nights_and_to_the_merged_junit() -> None:
-    tree = page(judged_night(), documents={"junit.xml": f"{DATE}/run/junit.xml"})
+    report = judged_night().model_copy(update={"artifacts": {"junit": f"{DATE}/run/junit.xml"}})
+    tree = page(report)
 
     assert tree.xpath("//header//a/@href") == [
         "../../index.html",
         f"https://artifacts.example/{DATE}/run/junit.xml",
     ]
+
+
+def test_how_long_a_night_usually_takes_stands_beside_how_long_it_took(tree) -> None:
+    assert "Took 3 h 12 min usually 3 h 12 min" in words(tree.find(".//header"))
 
 
 def test_every_link_inside_the_page_leads_somewhere_and_every_name_is_there_once(tree) -> None:
