@@ -64,9 +64,10 @@ def promote(  # noqa: PLR0913 - the command's options
     if date and run_id:
         raise UsageError("--date and --run exclude each other", next_step="A run says its night itself.")
     settings = load_settings(profile)
+    names = _frameworks(settings, frameworks)
     desk = _Desk(settings, reason=reason, force=force)
     report = desk.report(night=None if run_id else night_of(settings, date or "today"), run_id=run_id)
-    orders = [desk.order(report, framework) for framework in _frameworks(settings, frameworks)]
+    orders = [desk.order(report, framework) for framework in names]
     _carry_out(desk.tools, orders, yes=yes, output=output)
 
 

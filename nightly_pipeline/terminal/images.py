@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -89,22 +89,26 @@ def _where_good(row: ImageRow) -> str:
     return f"known-good ({', '.join(good)} only)" if others else "known-good"
 
 
-def _known_good(known: Iterable[KnownGood]) -> RenderableType:
+def _known_good(known: Sequence[KnownGood]) -> RenderableType:
     table = column_table(
         "known-good", "Registry", "Night", "Run", "Digest", "Why", title="What known-good is now"
     )
     keep_whole(table, 0, 1, 2, 3, 4)
     for one in known:
-        problem = marked(Tone.UNKNOWN, f"{COULD_NOT_ASK}: {one.problem}") if one.problem else None
         table.add_row(
             plain_text(one.framework),
             plain_text(one.registry),
             plain_text(one.date or NOTHING),
             plain_text(short_run_id(one.run_id) if one.run_id else NOTHING),
             Text(digest_text(one.digest)),
-            problem or plain_text(one.reason or ("no such tag" if one.digest is None else NOTHING)),
+            marked(Tone.UNKNOWN, COULD_NOT_ASK) if one.problem else plain_text(_why(one)),
         )
-    return table
+    problems = dict.fromkeys(one.problem for one in known if one.problem)
+    return Group(table, *(plain_text(problem) for problem in problems))
+
+
+def _why(one: KnownGood) -> str:
+    return "no such tag" if one.digest is None else one.reason or NOTHING
 
 
 def description(image: ImageDescription) -> RenderableType:

@@ -156,7 +156,9 @@ def test_what_known_good_is_now():
     assert "1f3a9c02" in text
     assert r"[bold]it\x1b[31mpassed" in joined(text)
     assert "no such tag" in images()
-    assert "could not ask: 503" in images(problem="503")
+    lost = images(problem="acr: 503")
+    assert "could not ask" in lost
+    assert lost.rstrip().endswith("acr: 503")
     assert "No image is on record" in images()
 
 
