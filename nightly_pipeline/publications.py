@@ -6,7 +6,7 @@ import dagster as dg
 
 from nightly_pipeline.assets.instance import close_dead_runs, open_instance
 from nightly_pipeline.assets.launch import execute_summary
-from nightly_pipeline.assets.metadata import publication_metadata
+from nightly_pipeline.assets.metadata import console_links, publication_metadata
 from nightly_pipeline.assets.summary import night_report
 from nightly_pipeline.assets.workplace import Workplace
 from nightly_pipeline.errors import UsageError
@@ -40,21 +40,22 @@ def publish_night(
     changed = [one for one in done if one.why is None]
     for one in changed:
         if one.is_good:
-            _materialized(instance, one)
+            _materialized(instance, settings, one)
     if changed:
         _summarise(settings, instance, date=date, run_id=report.run_id)
     return done
 
 
-def _materialized(instance: dg.DagsterInstance, done: Republication) -> None:
+def _materialized(instance: dg.DagsterInstance, settings: Settings, done: Republication) -> None:
     """The step that failed cannot be mended, but its asset is there now: say so on its page, under its digest."""
     outcome = done.after
+    links = console_links(settings, outcome.digest, [copy.registry for copy in outcome.copies])
     instance.report_runless_asset_event(
         dg.AssetMaterialization(
             asset_key=dg.AssetKey(list(key_of(outcome))),
             partition=outcome.date,
             description="Published again by `nightly publish`.",
-            metadata=publication_metadata(outcome),
+            metadata=publication_metadata(outcome) | links,
             tags={_DATA_VERSION_TAG: outcome.digest or ""},
         )
     )

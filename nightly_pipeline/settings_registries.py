@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PlainSerializer, SecretStr, model_validator
 
 from nightly_pipeline.model.catalog import Strict
+from nightly_pipeline.model.consoles import aws_console, azure_portal
 from nightly_pipeline.model.plan import ImageKind
 from nightly_pipeline.model.tags import framework_tag, index_tag, known_good_tag, nightly_tag
 
@@ -32,7 +33,7 @@ _OF_AZURE = {
 }
 _ONLY_FOR = {
     "ecr": ("region", "account", "role_arn", "external_id", "create"),
-    "acr": ("login", "tenant_id", "client_id", "client_secret", "authority", "audience"),
+    "acr": ("login", "tenant_id", "client_id", "client_secret", "authority", "audience", "resource_id"),
 }
 
 
@@ -83,6 +84,7 @@ class RegistrySettings(Strict):
         tenant_id, client_id, client_secret: of a service principal or an identity.
         authority: Entra ID of another cloud, `login.microsoftonline.us`.
         audience: what an Entra ID token for the registry is asked for.
+        resource_id: of the registry in Azure, for links to the portal.
     """
 
     kind: Literal["oci", "ecr", "acr"] = "oci"
@@ -104,6 +106,10 @@ class RegistrySettings(Strict):
     client_secret: Secret | None = None
     authority: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+(:[0-9]+)?$")
     audience: str = "https://containerregistry.azure.net"
+    resource_id: str | None = Field(
+        default=None,
+        pattern=r"^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.ContainerRegistry/registries/[^/]+$",
+    )
 
     @model_validator(mode="after")
     def _fields_belong_to_the_kind(self) -> Self:
@@ -142,6 +148,12 @@ class RegistrySettings(Strict):
     def ecr_account(self) -> str | None:
         """The account that owns the registry, likewise."""
         return self.account or self._of_the_host("account")
+
+    def console(self, digest: str | None = None) -> str | None:
+        """Where a person sees the repository, or an image of it, in the cloud's console; None where there is none."""
+        if self.kind == "ecr" and self.ecr_region and self.ecr_account:
+            return aws_console(self.ecr_region, self.ecr_account, self.repository, digest)
+        return azure_portal(self.resource_id, self.repository) if self.kind == "acr" else None
 
     def _of_the_host(self, what: str) -> str | None:
         found = _ECR_HOST.fullmatch(self.host)

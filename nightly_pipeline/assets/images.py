@@ -4,7 +4,7 @@
 
 import dagster as dg
 
-from nightly_pipeline.assets.metadata import Metadata, image_metadata, publication_metadata
+from nightly_pipeline.assets.metadata import Metadata, console_links, image_metadata, publication_metadata
 from nightly_pipeline.assets.naming import cell_group, priority_tags
 from nightly_pipeline.assets.night_run import night_run, reuses_good_results
 from nightly_pipeline.assets.output import print_line
@@ -61,12 +61,20 @@ def _image_outcome(
 
 
 def _built(context: dg.AssetExecutionContext, workplace: Workplace, outcome: ImageOutcome) -> Result:
+    settings = workplace.settings()
     metadata = image_metadata(outcome, workplace.records())
+    metadata |= console_links(settings, outcome.digest, [settings.primary])
     return _settled(context, outcome, metadata, good=outcome.status in GOOD_IMAGE)
 
 
-def _published(context: dg.AssetExecutionContext, outcome: PublicationOutcome) -> Result:
-    return _settled(context, outcome, publication_metadata(outcome), good=outcome.status in GOOD_PUBLICATION)
+def _published(
+    context: dg.AssetExecutionContext, workplace: Workplace, outcome: PublicationOutcome
+) -> Result:
+    metadata = publication_metadata(outcome)
+    metadata |= console_links(
+        workplace.settings(), outcome.digest, [copy.registry for copy in outcome.copies]
+    )
+    return _settled(context, outcome, metadata, good=outcome.status in GOOD_PUBLICATION)
 
 
 def _settled(
@@ -117,7 +125,7 @@ def publication_asset(
             date=night.partition,
             run_id=night.run_id,
         )
-        return _published(context, outcome)
+        return _published(context, workplace, outcome)
 
     return published
 
@@ -157,6 +165,6 @@ def index_asset(planned: PlannedIndex, partitions: dg.PartitionsDefinition) -> d
             date=night.partition,
             run_id=night.run_id,
         )
-        return _published(context, outcome)
+        return _published(context, workplace, outcome)
 
     return multi_arch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -21,6 +21,7 @@ from nightly_pipeline.model.reading import (
     mock_note,
 )
 from nightly_pipeline.model.report import Report
+from nightly_pipeline.settings import Settings
 from nightly_pipeline.steps.build import METRICS_FILE
 from nightly_pipeline.steps.records import NightRecords
 
@@ -87,6 +88,12 @@ def publication_metadata(outcome: PublicationOutcome) -> Metadata:
         metadata[f"{copy.registry}_tags"] = ", ".join(copy.tags)
         metadata[f"{copy.registry}_uploaded_bytes"] = copy.uploaded_bytes
     return metadata
+
+
+def console_links(settings: Settings, digest: str | None, roles: Iterable[str]) -> Metadata:
+    """Where the image is seen in the consoles of these registries' clouds; plain registries have none."""
+    found = {role: settings.registries[role].console(digest) for role in roles if role in settings.registries}
+    return {f"{role}_console": dg.MetadataValue.url(url) for role, url in found.items() if url}
 
 
 def summary_metadata(report: Report, links: Links) -> Metadata:

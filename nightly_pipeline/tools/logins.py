@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import stamina
 
-from nightly_pipeline.errors import RegistryUnavailable
+from nightly_pipeline.errors import RegistryError, RegistryUnavailable
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.settings_registries import RegistrySettings
 from nightly_pipeline.tools.buildx import BuildxBuilder
@@ -44,7 +44,9 @@ def _open(role: str, registry: RegistrySettings) -> OciRegistry:
 def builder_of(settings: Settings, builder: BuildxBuilder) -> LastingBuilder:
     """The builder, with what the profile's registries need of it: repositories first, logins that last."""
     primary = settings.registries[settings.primary]
-    return LastingBuilder(builder, renew=RegistryLogins.of(settings).renew, prepare=repositories_of(primary))
+    return LastingBuilder(
+        builder, renew=RegistryLogins.of_primary(settings).renew, prepare=repositories_of(primary)
+    )
 
 
 def digest_behind(reference: str) -> str | None:
@@ -65,16 +67,31 @@ class RegistryLogins:
 
     Args:
         providers: host -> how to log in; hosts without a login are left out.
+        optional: hosts whose login may be missing: whoever talks to them is refused there, and not everywhere.
     """
 
-    def __init__(self, providers: Mapping[str, CredentialProvider]) -> None:
+    def __init__(
+        self, providers: Mapping[str, CredentialProvider], *, optional: Collection[str] = ()
+    ) -> None:
         self._providers = providers
+        self._optional = frozenset(optional)
 
     @classmethod
     def of(cls, settings: Settings) -> RegistryLogins:
-        """The logins of a profile's registries."""
-        pairs = ((registry.host, credentials_for(registry)) for registry in settings.registries.values())
-        return cls({host: provider for host, provider in pairs if provider is not None})
+        """The logins of all registries of a profile. Only the primary's must be had: it may be the only one up."""
+        found = {registry.host: credentials_for(registry) for registry in settings.registries.values()}
+        providers = {host: provider for host, provider in found.items() if provider is not None}
+        return cls(providers, optional=found.keys() - {settings.registries[settings.primary].host})
+
+    @classmethod
+    def of_primary(cls, settings: Settings) -> RegistryLogins:
+        """The primary registry's login: builders push there and runners pull from there, and from nowhere else.
+
+        The others are not asked: one of them may be down, and no build waits or fails for it.
+        """
+        registry = settings.registries[settings.primary]
+        provider = credentials_for(registry)
+        return cls({registry.host: provider} if provider is not None else {})
 
     @contextmanager
     def docker_config(self) -> Iterator[Path | None]:
@@ -92,8 +109,16 @@ class RegistryLogins:
         write_logins(folder, self._logins(), user_folder=_USERS_OWN)
 
     def _logins(self) -> dict[str, Credentials]:
-        found = ((host, _patiently(provider)) for host, provider in self._providers.items())
+        found = ((host, self._login(host, provider)) for host, provider in self._providers.items())
         return {host: login for host, login in found if login is not None}
+
+    def _login(self, host: str, provider: CredentialProvider) -> Credentials | None:
+        try:
+            return _patiently(provider)
+        except RegistryError:
+            if host in self._optional:
+                return None
+            raise
 
 
 def _patiently(provider: CredentialProvider) -> Credentials | None:

@@ -34,6 +34,7 @@ class AcrServer(Door):
         access_s: how long a token for a scope is good.
         refresh_s: how long a login is good.
         exchanges, tokens: how many of each were given.
+    given: every token and login.
     """
 
     def __init__(self, signer: Signer, entra: EntraServer) -> None:
@@ -41,6 +42,7 @@ class AcrServer(Door):
         self.access_s = 300.0
         self.refresh_s = 3 * 3600.0
         self.exchanges = self.tokens = 0
+        self.given: list[str] = []
         self.entra = entra
         self._signer = signer
         self._serial = 0
@@ -81,9 +83,9 @@ class AcrServer(Door):
         return None  # docker-registry checks it itself
 
     def read(self, name: str, reference: str) -> httpx.Response:
-        """A manifest over the registry's HTTP API, with a token of the reader's own."""
+        """A manifest over the real registry's HTTP API, behind the door and its troubles, with a token of its own."""
         token = self._access(f"repository:{name}:pull")
-        address = f"http://{self.host}/v2/{name}/manifests/{reference}"
+        address = f"http://{self.upstream}/v2/{name}/manifests/{reference}"
         return httpx.get(
             address, headers={"Authorization": f"Bearer {token}", "Accept": ACCEPT}, trust_env=False
         )
@@ -94,6 +96,7 @@ class AcrServer(Door):
             return error(401, "UNAUTHORIZED", "authentication required")
         self.exchanges += 1
         refresh = self._signer.token(self.refresh_s, aud=REFRESH, planted="acr-refresh-token")
+        self.given.append(refresh)
         return _document({"refresh_token": refresh})
 
     def _token(self, asked: Asked) -> Answer:
@@ -109,7 +112,8 @@ class AcrServer(Door):
         if not self._is_known(user, password):
             return error(401, "UNAUTHORIZED", "authentication required")
         self.tokens += 1
-        return _document({"access_token": self._access(*scopes), "expires_in": self.access_s})
+        self.given.append(self._access(*scopes))
+        return _document({"access_token": self.given[-1], "expires_in": self.access_s})
 
     def _is_known(self, user: str, password: str) -> bool:
         if user == NULL_USER:

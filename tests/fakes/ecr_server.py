@@ -202,12 +202,9 @@ class EcrServer:
             ecr_backends[ACCOUNT][REGION].create_repository(name, None, {}, {}, "MUTABLE", [])
 
     def read(self, name: str, reference: str) -> httpx.Response:
-        """A manifest over the registry's HTTP API, with a login of the reader's own."""
-        login = self.door.new_login()["authorizationToken"]
-        address = f"http://{self.host}/v2/{name}/manifests/{reference}"
-        return httpx.get(
-            address, headers={"Authorization": f"Basic {login}", "Accept": ACCEPT}, trust_env=False
-        )
+        """A manifest over the real registry's HTTP API, behind the door and its troubles."""
+        address = f"http://{self.program.host}/v2/{name}/manifests/{reference}"
+        return httpx.get(address, headers={"Accept": ACCEPT}, trust_env=False)
 
 
 ACCEPT = ", ".join(

@@ -21,12 +21,14 @@ class EntraServer:
 
 
     Attributes:
+        given: every token.
         grants: what each token was given for: `secret` or `assertion`, and the scope.
         refusal: an AADSTS code every request is refused with; None refuses wrong secrets only.
     """
 
     def __init__(self, signer: Signer) -> None:
         self.signer = signer
+        self.given: list[str] = []
         self.grants: list[tuple[str, str]] = []
         self.refusal: str | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -80,6 +82,7 @@ class EntraServer:
         self.grants.append((shown.pop()[0], form["scope"]))
         audience = form["scope"].removesuffix("/.default")
         token = self.signer.token(3600, aud=audience, sub=CLIENT, planted="entra-token")
+        self.given.append(token)
         return 200, {"token_type": "Bearer", "expires_in": 3599, "access_token": token}
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
