@@ -23,6 +23,7 @@ from nightly_pipeline.assets.launch import Launch, Watcher, execute_night, execu
 from nightly_pipeline.assets.naming import RUN_DATE_TAG
 from nightly_pipeline.assets.night_run import run_facts
 from nightly_pipeline.assets.pages import page_of
+from nightly_pipeline.assets.remembering import remember_night
 from nightly_pipeline.assets.summary import links_of, night_report
 from nightly_pipeline.assets.upkeep import prepare_night
 from nightly_pipeline.assets.workplace import open_artifacts, open_history, open_records, open_source
@@ -36,6 +37,7 @@ from nightly_pipeline.model.verdict import is_good
 from nightly_pipeline.planning import make_plan
 from nightly_pipeline.readiness import essentials
 from nightly_pipeline.settings import Settings
+from nightly_pipeline.steps.remember import Remembered
 from nightly_pipeline.steps.upkeep import prune_store
 from nightly_pipeline.terminal import LiveNight, StatusRow, report_tables
 from nightly_pipeline.terminal.streams import output_to
@@ -165,6 +167,14 @@ def prune_artifacts(settings: Settings, *, days: int | None, delete: bool) -> It
     if delete:
         packed = open_history(settings).pack(before=today.isoformat())
         yield from (f"history: {month} packed" for month in packed)
+
+
+def remember_nights(settings: Settings) -> Iterator[tuple[str, Remembered]]:
+    """Put every night into the history again whose artifacts are still kept, oldest first."""
+    instance, records = open_instance(settings), open_records(settings)
+    close_dead_runs(instance)
+    for night in records.store.dates():
+        yield night.isoformat(), remember_night(instance, settings, records, date=night.isoformat())
 
 
 def _check_source(settings: Settings, request: NightRequest) -> None:

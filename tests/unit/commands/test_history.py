@@ -1,0 +1,259 @@
+"""`nightly history` and `nightly import`, as a person calls them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from nightly_pipeline.cli import main
+from nightly_pipeline.model.history import TestResult
+from nightly_pipeline.tools.history import ParquetHistory
+from tests.history_rows import night, row
+
+TODAY = datetime.now(UTC).date()
+JUNIT = """<testsuites><testsuite name="s">
+<testcase classname="tests.test_a" name="test_good" file="tests/test_a.py" time="1.5"/>
+<testcase classname="tests.test_a" name="test_bad" file="tests/test_a.py" time="0.5">
+  <failure message="AssertionError: no">E  AssertionError: no</failure></testcase>
+<testcase classname="tests.test_a" name="test_skipped" file="tests/test_a.py"><skipped/></testcase>
+<testcase classname="tests.test_a" name="test_flaky" file="tests/test_a.py"><flakyFailure message="once"/></testcase>
+<testcase classname="tests.test_a" name="test_twice" file="tests/test_a.py"/>
+<testcase classname="tests.test_a" name="test_twice" file="tests/test_a.py"><error message="boom"/></testcase>
+</testsuite></testsuites>"""
+CELL = ("--framework", "vllm", "--arch", "amd64", "--stage", "unit")
+
+
+def day(ago: int) -> str:
+    return (TODAY - timedelta(days=ago)).isoformat()
+
+
+@pytest.fixture
+def nightly(tmp_path: Path):
+    def call(*arguments: str) -> Result:
+        environment = {"NIGHTLY_HOME": str(tmp_path / "home"), "NIGHTLY_PROFILE": None, "COLUMNS": "110"}
+        return CliRunner().invoke(main, arguments, env=environment, prog_name="nightly")
+
+    return call
+
+
+@pytest.fixture
+def history(tmp_path) -> ParquetHistory:
+    history = ParquetHistory(tmp_path / "home" / "history")
+    for ago in (2, 1, 0):
+        shared = {"date": day(ago), "engine_kind": "mock", "image_digest": f"sha256:{ago}"}
+        result = TestResult.FAILED if ago == 0 else TestResult.PASSED
+        tests = [
+            row(
+                "tests/test_a.py::test_one",
+                result,
+                duration_s=1.0 + ago,
+                message="AssertionError: no",
+                **shared,
+            ),
+            row("tests/test_a.py::test_other", duration_s=9.0, **shared),
+            row("tests/test_a.py::test_one", framework="sglang", **shared),
+        ]
+        history.write(night(date=day(ago)), [], tests)
+    return history
+
+
+def test_one_test_gives_a_line_a_night(nightly, history):
+    answer = nightly("history", "test_one", "--framework", "vllm")
+    assert answer.exit_code == 0
+    assert "..F" in answer.stdout
+    assert [line[:10] for line in answer.stdout.splitlines() if line.startswith("20")] == [
+        day(2),
+        day(1),
+        day(0),
+    ]
+    assert "AssertionError: no" in answer.stdout
+
+
+def test_several_tests_give_a_strip_each(nightly, history):
+    answer = nightly("history", "TEST_A.PY")
+    assert answer.exit_code == 0
+    assert answer.stdout.count("tests/test_a.py::") == 3
+    assert "..F" in answer.stdout
+    assert "3 tests" in answer.stderr
+
+
+def test_a_node_id_that_fits_whole_is_that_test_alone(nightly, history):
+    history.write(night(run_id="two"), [], [row("test_one", run_id="two")])
+    answer = nightly("history", "test_one", "--since", "2026-11-20")
+    assert "tests/test_a.py" not in answer.stdout
+
+
+def test_as_json_for_programs(nightly, history):
+    answer = nightly("history", "test_one", "--framework", "vllm", "--format", "json")
+    [test] = json.loads(answer.stdout)
+    assert (test["framework"], test["node_id"]) == ("vllm", "tests/test_a.py::test_one")
+    assert [one["result"] for one in test["nights"]] == ["passed", "passed", "failed"]
+    assert test["nights"][-1]["message"] == "AssertionError: no"
+
+
+def test_as_a_plot_of_durations(nightly, history):
+    answer = nightly("history", "test_one", "--framework", "vllm", "--format", "plot")
+    bars = [line.count("█") for line in answer.stdout.splitlines() if "█" in line]
+    assert bars == sorted(bars, reverse=True)
+    assert bars[0] == 40
+
+
+def test_since_leaves_older_nights_out(nightly, history):
+    answer = nightly("history", "test_one", "--framework", "vllm", "--since", day(1), "--format", "json")
+    assert [one["date"] for one in json.loads(answer.stdout)[0]["nights"]] == [day(1), day(0)]
+
+
+def test_a_name_that_fits_nothing_offers_the_nearest(nightly, history):
+    answer = nightly("history", "test_onne")
+    assert answer.exit_code == 8
+    assert "tests/test_a.py::test_one" in answer.stderr
+
+
+def test_an_empty_history_says_so(nightly):
+    assert nightly("history", "test_one").exit_code == 8
+    assert "No test ran" in nightly("history", "--slowest").stdout
+    assert nightly("history", "--check").exit_code == 0
+
+
+def test_the_slowest_come_first(nightly, history):
+    answer = nightly("history", "--slowest", "--format", "json", "--limit", "2")
+    found = json.loads(answer.stdout)
+    assert [(one["node_id"], one["usual_s"], one["runs"]) for one in found] == [
+        ("tests/test_a.py::test_other", 9.0, 3),
+        ("tests/test_a.py::test_one", 2.0, 3),
+    ]
+    assert "9.0s" in nightly("history", "--slowest").stdout
+
+
+def test_a_damaged_file_is_told_where_the_history_is_read(nightly, history, tmp_path):
+    damaged = min((tmp_path / "home").rglob("*.parquet"))
+    damaged.write_bytes(b"")
+    answer = nightly("history", "test_one", "--framework", "vllm")
+    assert answer.exit_code == 0
+    assert "1 files of the history cannot be read" in answer.stderr
+    answer = nightly("history", "--check")
+    assert answer.exit_code == 8
+    assert str(damaged) in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "one of TEST"),
+        (("a", "--slowest"), "one of TEST"),
+        (("a", "--framework", "vlm"), "perhaps you meant 'vllm'"),
+        (("a", "--stage", "unitt"), "perhaps you meant 'unit'"),
+        (("a", "--since", "yesteryear"), "is no date"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(nightly, arguments, said):
+    answer = nightly("history", *arguments)
+    assert answer.exit_code == 2
+    assert said in answer.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize("verb", ["history", "import"])
+def test_help_has_examples(nightly, verb):
+    answer = nightly(verb, "--help")
+    assert answer.exit_code == 0
+    assert "Examples:" in answer.stdout
+    assert f"nightly {verb}" in answer.stdout
+
+
+def test_hostile_names_stay_text(nightly, tmp_path):
+    history = ParquetHistory(tmp_path / "home" / "history")
+    name = "tests/test_a.py::test_\x1b[31m[bold]<script>"
+    history.write(night(date=day(0)), [], [row(name, date=day(0), engine_kind="mock")])
+    answer = nightly("history", "test_")
+    assert "\\x1b[31m[bold]<script>" in answer.stdout
+
+
+class TestImport:
+    @pytest.fixture
+    def folder(self, tmp_path) -> Path:
+        folder = tmp_path / "results"
+        (folder / "deep").mkdir(parents=True)
+        (folder / "deep" / "junit.xml").write_text(JUNIT)
+        return folder
+
+    def test_results_are_there_as_if_they_had_been_seen(self, nightly, folder, tmp_path):
+        answer = nightly(
+            "import", str(folder), "--date", "2026-10-01", *CELL, "--revision", "abc", "--image", "sha256:1"
+        )
+        assert answer.exit_code == 0
+        assert "5 tests of 1 files are remembered" in answer.stdout
+        history = ParquetHistory(tmp_path / "home" / "history")
+        rows = {one.node_id.rpartition("::")[2]: one for one in history.tests("2026-10-01")}
+        assert {name: one.result.value for name, one in rows.items()} == {
+            "test_good": "passed", "test_bad": "failed", "test_skipped": "skipped", "test_flaky": "passed",
+            "test_twice": "error",
+        }  # fmt: skip
+        assert {one.source for one in rows.values()} == {"import"}
+        assert (rows["test_bad"].message, rows["test_bad"].failed_attempts) == ("AssertionError: no", 1)
+        assert rows["test_bad"].signature is not None
+        assert rows["test_good"].signature is None
+        assert (rows["test_flaky"].attempts, rows["test_flaky"].failed_attempts) == (2, 1)
+        assert rows["test_twice"].attempts == 2
+        assert rows["test_skipped"].attempts == 0
+        assert {(one.source_revision, one.image_digest, one.engine_kind) for one in rows.values()} == {
+            ("abc", "sha256:1", "real")
+        }
+        [imported] = history.nights()
+        assert (imported.status, imported.partial, imported.profile) == ("red", True, "import")
+        [stage] = history.entries()
+        assert (stage.name, stage.status, stage.passed, stage.failed, stage.errors) == (
+            "unit",
+            "failed",
+            2,
+            1,
+            1,
+        )
+
+    def test_the_same_file_again_changes_nothing(self, nightly, folder, tmp_path):
+        (folder / "copy.xml").write_text(JUNIT)
+        for _ in range(2):
+            nightly("import", str(folder), "--date", "2026-10-01", *CELL)
+        history = ParquetHistory(tmp_path / "home" / "history")
+        assert len(history.tests("2026-10-01")) == 5
+        assert len(history.nights()) == 1
+
+    def test_one_file_may_be_of_two_nights(self, nightly, folder, tmp_path):
+        for date in ("2026-10-01", "2026-10-02"):
+            nightly("import", str(folder), "--date", date, *CELL)
+        assert len(ParquetHistory(tmp_path / "home" / "history").nights()) == 2
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            ("", "is empty"),
+            ("<testsuites><testsuite>", "cut off"),
+            ("<html/>", "not JUnit"),
+            ("<testsuites/>", "no test cases"),
+            ('<!DOCTYPE x [<!ENTITY a "b">]><testsuites/>', "document type"),
+        ],
+    )
+    def test_a_file_that_cannot_be_read_is_named_and_the_others_count(
+        self, nightly, folder, tmp_path, content, said
+    ):
+        (folder / "bad.xml").write_text(content)
+        answer = nightly("import", str(folder), "--date", "2026-10-01", *CELL)
+        assert answer.exit_code == 8
+        assert "bad.xml" in answer.stderr
+        assert said in answer.stderr
+        assert len(ParquetHistory(tmp_path / "home" / "history").tests("2026-10-01")) == 5
+
+    @pytest.mark.parametrize(
+        ("arguments", "code"),
+        [
+            (("absent", "--date", "2026-10-01", *CELL), 8),
+            ((".", "--date", "2126-10-01", *CELL), 2),
+            ((".", "--date", "2026-10-01", "--framework", "vlm", *CELL[2:]), 2),
+            ((".", *CELL), 2),
+        ],
+    )
+    def test_what_cannot_be_meant_is_refused(self, nightly, arguments, code):
+        assert nightly("import", *arguments).exit_code == code
