@@ -55,7 +55,7 @@ def rows_of_stage(
     """One row for each test that was selected or run, and one for each file that could not be collected.
 
     A file that could not be collected is an `error` under its own path. A test that was running when the process ended
-    is `crashed`, unless the stage was stopped from outside: then its end is not known, and it is `not_run`.
+    is `crashed`, unless the stage was stopped from outside or its end was lost: then nobody knows, and it is `not_run`.
     A test that passed only when it was run again keeps the message and the signature of its last failure.
 
     Args:
@@ -63,7 +63,8 @@ def rows_of_stage(
         outcome: what became of the stage: its cell, run, runner, image and engine.
         revision: the commit the image was built from.
     """
-    stage = _Stage(outcome, _facts(outcome, revision), evidence.blame)
+    unseen = outcome.status in _STOPPED_FROM_OUTSIDE or (evidence.finished and evidence.lost > 0)
+    stage = _Stage(outcome, _facts(outcome, revision), evidence.blame, unseen=unseen)
     rows = {error.node_id: stage.uncollected(error) for error in evidence.collect_errors}
     for test in evidence.tests:
         rows.setdefault(test.node_id, stage.row(test))
@@ -91,11 +92,18 @@ def _facts(outcome: StageOutcome, revision: str | None) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Stage:
-    """Makes the rows of one stage. `shared` is what they have in common, `blame` the test the stage's message names."""
+    """Makes the rows of one stage.
+
+    Attributes:
+        shared: what they have in common.
+        blame: the test the stage's message names.
+        unseen: what has no end has none because nobody saw it, not because it never came.
+    """
 
     outcome: StageOutcome
     shared: dict[str, Any]
     blame: str | None
+    unseen: bool
 
     def uncollected(self, error: CollectError) -> TestRow:
         return TestRow(
@@ -127,7 +135,7 @@ class _Stage:
     def _result(self, test: TestRecord) -> TestResult:
         if test.outcome is TestOutcome.NOT_RUN and self.outcome.mode == "collect":
             return TestResult.COLLECTED
-        if test.outcome is TestOutcome.UNFINISHED and self.outcome.status in _STOPPED_FROM_OUTSIDE:
+        if test.outcome is TestOutcome.UNFINISHED and self.unseen:
             return TestResult.NOT_RUN
         result = _RESULTS[test.outcome]
         return _EXPECTED.get((result, test.expected_failure or ""), result)

@@ -65,7 +65,10 @@ def _deadline(evidence: StageEvidence, container: ContainerResult) -> Judgement 
 def _memory(evidence: StageEvidence, container: ContainerResult) -> Judgement | None:
     if not container.out_of_memory:
         return None
-    when = "and pytest finished nevertheless" if evidence.finished else _where(evidence)
+    if evidence.finished and not evidence.blame:
+        when = "and pytest finished nevertheless"
+    else:
+        when = f"while {evidence.blame} was running" if evidence.finished else _where(evidence)
     return StageStatus.CRASHED, f"the kernel killed a process of the container for memory {when}"
 
 
@@ -149,7 +152,7 @@ def _lost_worker(evidence: StageEvidence, _container: ContainerResult) -> Judgem
 
 def _failures(evidence: StageEvidence, container: ContainerResult) -> Judgement | None:
     counts = evidence.counts
-    errors = counts.errors - len(evidence.running)
+    errors = sum(test.outcome is TestOutcome.ERROR for test in evidence.tests)  # what never ended is no error
     if not counts.failed and not errors:
         return None
     parts = [f"{counts.failed} failed"] if counts.failed else []
@@ -167,6 +170,8 @@ def _incomplete(evidence: StageEvidence, container: ContainerResult) -> Judgemen
 
 def _missing(evidence: StageEvidence) -> str | None:
     """What is not proved, in a run that finished."""
+    if evidence.lost:  # before anything else: what is missing may be what was lost
+        return _lost(evidence)
     if evidence.running:
         return f"pytest finished while {evidence.running[-1]} was still running"
     not_run = [test for test in evidence.tests if test.selected and test.outcome not in CONCLUDED]
@@ -176,13 +181,17 @@ def _missing(evidence: StageEvidence) -> str | None:
     return _missing_lines(evidence)
 
 
+def _lost(evidence: StageEvidence) -> str:
+    return f"{evidence.lost} events could not be written down; was the disk full?"
+
+
 def _missing_lines(evidence: StageEvidence) -> str | None:
     if evidence.session is None:
         return "the beginning of the evidence is missing"
     if evidence.announced is None or evidence.announced != evidence.collected:
         return f"pytest announced {evidence.announced} tests, and the evidence has {evidence.collected}"
     if evidence.lost:
-        return f"{evidence.lost} events could not be written down"
+        return _lost(evidence)
     return "there is more evidence than can be judged" if evidence.overflow else None
 
 

@@ -18,7 +18,7 @@ from typing import IO, Any, Literal
 from pydantic import SecretStr
 
 from nightly_pipeline.errors import NightlyError
-from nightly_pipeline.evidence_plugin import EVIDENCE_FILE_VARIABLE, PLUGIN_MODULE, plugin_source
+from nightly_pipeline.evidence_plugin import EVIDENCE_FILE_VARIABLE, PLUGIN_MODULE, plugin_files
 from nightly_pipeline.model.evidence import (
     StageEvidence,
     bounded_lines,
@@ -115,7 +115,7 @@ def container_spec(run: StageRun, tools: StageTools, config: Mapping[str, Any]) 
         pids_limit=tools.pids_limit,
         shm_bytes=_bytes(planned.shm_gb),
         memlock_unlimited=planned.gpus > 0,
-        inject={f"{PLUGIN_FOLDER}/{PLUGIN_MODULE}.py": plugin_source()},
+        inject=plugin_files(PLUGIN_FOLDER),
         collect=RESULTS_FOLDER,
         docker_host=planned.docker_host,
     )
@@ -136,7 +136,8 @@ def _environment(planned: PlannedStage, tools: StageTools, config: Mapping[str, 
         LABELS_VARIABLE: json.dumps(settings.get("Labels") or {}, sort_keys=True),
         # The image's own search path stays; the plugin's folder comes before it.
         "PYTHONPATH": ":".join(filter(None, (PLUGIN_FOLDER, own.get("PYTHONPATH")))),
-        "PYTHONDONTWRITEBYTECODE": "1",
+        # Nothing about bytecode: the image knows whether it brings its own, or where its first process may keep it for
+        # the others, which saves a real engine half of its start.
     }
 
 

@@ -29,7 +29,7 @@ def run(case: dict, folder: Path) -> None:
         code = subprocess.run(
             [sys.executable, "-m", "pytest", *case["arguments"]],
             cwd=suite,
-            env=environment(suite, folder),
+            env=environment(suite, folder) | case["environment"],
             stdout=output,
             stderr=output,
             check=False,

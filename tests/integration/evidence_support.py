@@ -1,17 +1,39 @@
-"""An image with pytest and its plugins, made from what this test run itself has installed."""
+"""Suites in containers: an image made from what this test run itself has installed, and how a container ended."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib.metadata import Distribution, distribution, requires
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
+from nightly_pipeline.evidence_plugin import EVIDENCE_FILE_VARIABLE, PLUGIN_MODULE, plugin_files
+from nightly_pipeline.model.evidence import StageEvidence, fold_events, stage_status
+from nightly_pipeline.model.evidence_rows import rows_of_stage
+from nightly_pipeline.model.outcomes import StageStatus
+from nightly_pipeline.model.requests import ContainerResult, ContainerSpec
+from nightly_pipeline.tools.containers import DockerContainerRunner
+from tests.factories import stage as stage_outcome
+from tests.unit.evidence_plugin.case import told
+from tests.unit.evidence_plugin.cases import CASES
+from tests.unit.evidence_plugin.checking import check_export
+from tests.unit.evidence_plugin.running import BASE_ARGUMENTS
+
+RESULTS = "/nightly/results"
+DRIVER = Path(__file__).with_name("evidence_driver.py")
+ENVIRONMENT = {
+    EVIDENCE_FILE_VARIABLE: f"{RESULTS}/evidence.jsonl",
+    "PYTHONPATH": "/nightly/plugin:/opt/tools",
+}
 PLUGINS = ("pytest", "pytest-timeout", "pytest-xdist", "pytest-rerunfailures")
 CONTAINERFILE = """\
 FROM {base}
@@ -56,3 +78,117 @@ def _copy(each: Distribution, destination: Path) -> None:
         target = destination / file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(str(file.locate()), target)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A container that has ended, and what it left."""
+
+    result: ContainerResult
+    evidence: StageEvidence
+    log: str
+    folder: Path
+
+    def judged(self) -> tuple[StageStatus, str]:
+        """The stage's status and message, after a look at the export."""
+        status, message = stage_status(self.evidence, mode="run", container=self.result)
+        self.folder.mkdir(exist_ok=True)
+        check_export(self.evidence, status, message, self.folder)
+        return status, message or ""
+
+    @property
+    def told(self) -> str:
+        """What the history remembers, in a line."""
+        status, message = stage_status(self.evidence, mode="run", container=self.result)
+        return told(rows_of_stage(self.evidence, stage_outcome(status=status, message=message)))
+
+
+def run(
+    image: str,
+    folder: Path,
+    *command: str,
+    inject: dict[str, bytes] | None = None,
+    on_line: Callable[[str], None] = lambda _line: None,
+    **changes: Any,
+) -> Ended:
+    """Run one container with the plugin in it."""
+    lines: list[str] = []
+
+    def log(line: str) -> None:
+        lines.append(line)
+        on_line(line)
+
+    spec = ContainerSpec(
+        image=image,
+        command=command,
+        run_id="0f1e2d3c4b5a",
+        step="vllm/amd64/unit_tests",
+        platform="linux/amd64",
+        deadline_s=120,
+        grace_s=2,
+        environment=ENVIRONMENT,
+        working_dir="/",
+        inject={**plugin_files("/nightly/plugin"), **(inject or {})},
+        collect=RESULTS,
+    )
+    result = DockerContainerRunner().run(replace(spec, **changes), workspace=folder, log=log)
+    return Ended(result, read(folder / "evidence.jsonl"), "\n".join(lines), folder)
+
+
+def run_suite(
+    image: str, folder: Path, source: str, *, arguments: tuple[str, ...] = (), **changes: Any
+) -> Ended:
+    """Run one suite as a stage does: all installed plugins loaded, pytest the container's own process."""
+    inject = {"/suite/test_it.py": source.encode(), **changes.pop("inject", {})}
+    command = ("python3", "-m", "pytest", "-p", PLUGIN_MODULE, "-p", "no:cacheprovider", "/suite", *arguments)
+    return run(image, folder, *command, inject=inject, **changes)
+
+
+def run_table(image: str, folder: Path) -> Ended:
+    """Run every row of the table in one container; each leaves a folder of its own."""
+    rows = [
+        {
+            "name": case.name,
+            "files": dict(case.files),
+            "arguments": [*BASE_ARGUMENTS, *case.arguments],
+            "environment": dict(case.environment),
+        }
+        for case in CASES
+    ]
+    inject = {"/nightly/cases.json": json.dumps(rows).encode(), "/nightly/driver.py": DRIVER.read_bytes()}
+    command = ("python3", "/nightly/driver.py", "/nightly/cases.json", RESULTS)
+    environment = {**ENVIRONMENT, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return run(image, folder, *command, inject=inject, environment=environment, deadline_s=280)
+
+
+def run_and(*docker: str) -> Callable[..., Ended]:
+    """Run a suite, and a docker command on its container as soon as a test says READY."""
+
+    def run_interfered_with(image: str, folder: Path, source: str) -> Ended:
+        name = uuid.uuid4().hex
+
+        def interfere() -> None:
+            container = _output("docker", "ps", "--quiet", "--filter", f"label=evidence-test={name}")
+            _output("docker", *docker, container)
+
+        def listen(line: str) -> None:
+            if line.endswith("READY"):
+                elsewhere.submit(interfere)
+
+        with ThreadPoolExecutor(1) as elsewhere:
+            labels = {"evidence-test": name}
+            return run_suite(image, folder, source, arguments=("-s",), labels=labels, on_line=listen)
+
+    return run_interfered_with
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def read(path: Path) -> StageEvidence:
+    """Fold an evidence file; none is an empty evidence."""
+    if not path.is_file():
+        return fold_events(())
+    with path.open("rb") as lines:
+        return fold_events(lines)

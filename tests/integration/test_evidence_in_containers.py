@@ -9,111 +9,39 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from nightly_pipeline.evidence_plugin import EVIDENCE_FILE_VARIABLE, PLUGIN_MODULE, plugin_source
-from nightly_pipeline.model.evidence import StageEvidence, failures_of, fold_events, stage_status
+from nightly_pipeline.errors import ContainerError
+from nightly_pipeline.model.evidence import failures_of
 from nightly_pipeline.model.outcomes import EngineFacts, StageCounts, StageStatus
-from nightly_pipeline.model.requests import ContainerResult, ContainerSpec
-from nightly_pipeline.tools.containers import DockerContainerRunner
-from tests.integration.evidence_support import image_with_pytest
+from nightly_pipeline.model.requests import ContainerResult
+from tests.integration.evidence_support import (
+    Ended,
+    image_with_pytest,
+    read,
+    run,
+    run_and,
+    run_suite,
+    run_table,
+)
 from tests.unit.evidence_plugin.cases import CASES, Case
-from tests.unit.evidence_plugin.running import BASE_ARGUMENTS
+from tests.unit.evidence_plugin.checking import check
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 
-RESULTS = "/nightly/results"
-DRIVER = Path(__file__).with_name("evidence_driver.py")
-ENVIRONMENT = {
-    EVIDENCE_FILE_VARIABLE: f"{RESULTS}/evidence.jsonl",
-    "PYTHONPATH": "/nightly/plugin:/opt/tools",
-    "PYTHONDONTWRITEBYTECODE": "1",
-}
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A container that has ended, and what it left."""
-
-    result: ContainerResult
-    evidence: StageEvidence
-    log: str
-    folder: Path
-
-    def judged(self) -> tuple[StageStatus, str]:
-        status, message = stage_status(self.evidence, mode="run", container=self.result)
-        return status, message or ""
-
-
-@pytest.fixture(scope="module")
-def image(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with image_with_pytest(base_image, tmp_path_factory.mktemp("image")) as name:
-        yield name
-
-
-def run(
-    image: str, folder: Path, *command: str, inject: dict[str, bytes] | None = None, **changes: Any
-) -> Ended:
-    """Run one container with the plugin in it."""
-    lines: list[str] = []
-    spec = ContainerSpec(
-        image=image,
-        command=command,
-        run_id="0f1e2d3c4b5a",
-        step="vllm/amd64/unit_tests",
-        platform="linux/amd64",
-        deadline_s=120,
-        grace_s=2,
-        environment=ENVIRONMENT,
-        working_dir="/",
-        inject={f"/nightly/plugin/{PLUGIN_MODULE}.py": plugin_source(), **(inject or {})},
-        collect=RESULTS,
-    )
-    result = DockerContainerRunner().run(replace(spec, **changes), workspace=folder, log=lines.append)
-    return Ended(result, _read(folder / "evidence.jsonl"), "\n".join(lines), folder)
-
-
-def run_suite(image: str, folder: Path, source: str, **changes: Any) -> Ended:
-    """Run one suite as a stage does: all installed plugins loaded, pytest the container's own process."""
-    inject = {"/suite/test_it.py": source.encode(), **changes.pop("inject", {})}
-    command = ("python3", "-m", "pytest", "-p", PLUGIN_MODULE, "-p", "no:cacheprovider", "/suite")
-    return run(image, folder, *command, inject=inject, **changes)
-
-
-def _read(path: Path) -> StageEvidence:
-    if not path.is_file():
-        return fold_events(())
-    with path.open("rb") as lines:
-        return fold_events(lines)
-
-
-def run_table(image: str, folder: Path) -> Ended:
-    """Run every row of the table in one container; each leaves a folder of its own."""
-    rows = [
-        {"name": case.name, "files": dict(case.files), "arguments": [*BASE_ARGUMENTS, *case.arguments]}
-        for case in CASES
-    ]
-    inject = {"/nightly/cases.json": json.dumps(rows).encode(), "/nightly/driver.py": DRIVER.read_bytes()}
-    command = ("python3", "/nightly/driver.py", "/nightly/cases.json", RESULTS)
-    environment = {**ENVIRONMENT, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    return run(image, folder, *command, inject=inject, environment=environment, deadline_s=280)
-
-
 CLEAN = """
 import pytest
-@pytest.mark.parametrize("n", range(2_000))
+@pytest.mark.parametrize("n", range(20_000))
 def test_it(n): pass
 """
 IMAGE_FACTS = {"engine": {"kind": "mock", "name": "vllm", "version": "0.9"}}
 HANGS_IN_PYTHON = """
 import time
 def test_good(): pass
-def wait_for_an_answer(): time.sleep(600)
+def wait_for_an_answer(): print("\\nREADY", flush=True); time.sleep(600)
 def test_hangs(): wait_for_an_answer()
+def test_later(): pass
 """
 HANGS_IN_A_LIBRARY = """
 import ctypes
@@ -126,24 +54,43 @@ GREEDY = """
 def test_good(): pass
 def test_greedy(): b"x" * 2_000_000_000
 """
+LOUD = """
+def test_good(): pass
+def test_loud():
+    for _ in range(50): print("x" * 999_999)
+    assert False, "loud"
+"""
 Containers = dict[str, Future[Ended]]
+
+
+@pytest.fixture(scope="module")
+def image(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with image_with_pytest(base_image, tmp_path_factory.mktemp("image")) as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
 def containers(image: str, base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
     """All containers, under way. Deadlines leave a busy machine the time to start."""
 
-    def start(run_it: Callable[..., Ended], where: str, *arguments: str, **changes: Any) -> Future[Ended]:
+    def start(run_it: Callable[..., Ended], where: str, *arguments: str, **changes: object) -> Future[Ended]:
         return pool.submit(run_it, where, tmp_path_factory.mktemp("container"), *arguments, **changes)
 
     facts = {"/etc/nightly/image.json": json.dumps(IMAGE_FACTS).encode()}
-    with ThreadPoolExecutor(7) as pool:
+    little = {"memory_bytes": 200 * 1024**2}
+    workers = {"arguments": ("-n", "2"), "memory_bytes": 400 * 1024**2}
+    with ThreadPoolExecutor(12) as pool:
         yield {
             "table": start(run_table, image),
             "clean": start(run_suite, image, CLEAN, inject=facts),
             "hangs in Python": start(run_suite, image, HANGS_IN_PYTHON, deadline_s=20, grace_s=5),
             "hangs in a library": start(run_suite, image, HANGS_IN_A_LIBRARY, deadline_s=20, grace_s=1),
-            "greedy": start(run_suite, image, GREEDY, memory_bytes=200 * 1024**2),
+            "greedy": start(run_suite, image, GREEDY, **little),
+            "greedy worker": start(run_suite, image, GREEDY, **workers),
+            "loud": start(run_suite, image, LOUD, arguments=("-s",)),
+            "stopped": start(run_and("stop", "--time", "30"), image, HANGS_IN_PYTHON),
+            "killed": start(run_and("kill"), image, HANGS_IN_PYTHON),
+            "removed": start(run_and("rm", "--force"), image, HANGS_IN_PYTHON),
             "no pytest": start(run_suite, base_image, "def test_it(): pass"),
             "no command": start(run, base_image, "no-such-program"),
         }
@@ -156,26 +103,18 @@ def test_every_end_has_its_name_in_a_container_too(case: Case, containers: Conta
     folder = table.folder / case.name
     output = (folder / "output").read_text(errors="replace")[-5000:]
     code = int((folder / "exit_code").read_text())
-    evidence = _read(folder / "evidence.jsonl")
     container = ContainerResult(code, timed_out=False, out_of_memory=False, duration_s=1, collected=folder)
 
-    status, message = stage_status(evidence, mode=case.mode, container=container)
-
-    assert code == case.exit_code, output
-    assert (status, evidence.counts) == (case.status, case.counts), f"{message}\n{output}"
-    assert case.says in (message or "")
-    assert evidence.blame == case.blame
-    assert [test.node_id for test in evidence.flaky] == list(case.flaky)
-    if case.failures:
-        assert sorted(failure.test for failure in failures_of(evidence)) == sorted(case.failures)
+    check(case, read(folder / "evidence.jsonl"), container, folder, output)
 
 
-def test_a_clean_run_says_its_engine_and_its_plugins(containers: Containers):
+def test_a_clean_run_of_20_000_tests_says_its_engine_and_its_plugins(containers: Containers):
     ended = containers["clean"].result()
     session = ended.evidence.session
 
     assert ended.judged() == (StageStatus.PASSED, ""), ended.log
-    assert ended.evidence.counts == StageCounts(passed=2_000, collected=2_000)
+    assert ended.evidence.counts == StageCounts(passed=20_000, collected=20_000)
+    assert ended.told == "20000*passed"
     assert session is not None
     assert session.engine == EngineFacts(kind="mock", name="vllm", version="0.9")
     assert set(session.plugins) == {"pytest-timeout", "pytest-xdist", "pytest-rerunfailures"}
@@ -193,6 +132,7 @@ def test_the_deadline_names_the_test_that_hangs_and_where_it_stood(containers: C
     assert ended.evidence.interruption is not None
     assert "wait_for_an_answer" in (ended.evidence.interruption.stacks or "")
     assert [failure.test for failure in failures_of(ended.evidence)] == ["test_it.py::test_hangs"]
+    assert ended.told == "passed crashed not_run"
 
 
 def test_the_deadline_names_a_hang_inside_a_library_that_only_kill_ends(containers: Containers):
@@ -204,6 +144,7 @@ def test_the_deadline_names_a_hang_inside_a_library_that_only_kill_ends(containe
     ), ended.log
     assert ended.result.exit_code == 137
     assert "in test_hangs" in ended.log
+    assert ended.told == "crashed"
 
 
 def test_out_of_memory_names_its_test(containers: Containers):
@@ -213,6 +154,56 @@ def test_out_of_memory_names_its_test(containers: Containers):
     assert (status, ended.result.out_of_memory) == (StageStatus.CRASHED, True), ended.log
     assert "for memory while test_it.py::test_greedy was running" in message
     assert ended.evidence.counts == StageCounts(passed=1, errors=1, collected=2)
+    assert ended.told == "passed crashed"
+
+
+def test_a_worker_that_runs_out_of_memory_names_its_test_though_pytest_goes_on(containers: Containers):
+    ended = containers["greedy worker"].result()
+    status, message = ended.judged()
+
+    assert (status, ended.result.out_of_memory) == (StageStatus.CRASHED, True), ended.log
+    assert ended.evidence.finished
+    assert "for memory while test_it.py::test_greedy was running" in message
+    assert ended.told == "passed crashed"
+
+
+def test_50_megabytes_of_output_cost_neither_the_verdict_nor_our_memory(containers: Containers):
+    ended = containers["loud"].result()
+
+    assert ended.judged() == (StageStatus.FAILED, "1 failed of 2 tests"), ended.log[-2000:]
+    assert [failure.test for failure in failures_of(ended.evidence)] == ["test_it.py::test_loud"]
+    assert ended.result.log_bytes > 50_000_000 > 5 * len(ended.log)
+
+
+def test_a_container_that_somebody_stops_names_the_test_that_was_running(containers: Containers):
+    ended = containers["stopped"].result()
+
+    assert ended.judged() == (
+        StageStatus.CRASHED,
+        "stopped by SIGTERM while test_it.py::test_hangs was running",
+    ), ended.log
+    assert ended.told == "passed crashed not_run"
+
+
+def test_a_container_that_somebody_kills_names_the_test_that_was_running(containers: Containers):
+    ended = containers["killed"].result()
+    status, message = ended.judged()
+
+    assert (status, ended.result.exit_code, ended.result.out_of_memory) == (StageStatus.CRASHED, 137, False)
+    assert "died of SIGKILL, without pytest's finish, while test_it.py::test_hangs was running" in message
+    assert ended.told == "passed crashed not_run"
+
+
+def test_a_container_that_somebody_removes_is_no_good_end_whatever_is_left_of_it(containers: Containers):
+    try:
+        ended = containers["removed"].result()
+    except ContainerError:
+        return  # a stage makes an infra_error of it
+    status, _ = ended.judged()
+
+    # It is a race: its end may be seen, and its files fetched, before it is gone.
+    assert status in {StageStatus.INFRA_ERROR, StageStatus.CRASHED}, ended.log
+    assert ended.told in {"", "passed crashed not_run", "passed not_run:1/0 not_run"}
 
 
 def test_an_image_without_pytest_is_an_infra_error(containers: Containers):
@@ -220,6 +211,7 @@ def test_an_image_without_pytest_is_an_infra_error(containers: Containers):
 
     assert ended.result.exit_code == 1, ended.log
     assert ended.judged()[0] is StageStatus.INFRA_ERROR
+    assert ended.told == ""
 
 
 def test_a_command_that_is_not_there_is_an_infra_error(containers: Containers):

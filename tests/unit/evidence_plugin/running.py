@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nightly_pipeline.evidence_plugin import EVIDENCE_FILE_VARIABLE, PLUGIN_MODULE, plugin_source
+from nightly_pipeline.evidence_plugin import EVIDENCE_FILE_VARIABLE, PLUGIN_MODULE, plugin_files
 from nightly_pipeline.model.evidence import StageEvidence, bounded_lines, fold_events
 from nightly_pipeline.model.requests import ContainerResult
 from tests.unit.evidence_plugin.cases import Case
@@ -17,9 +17,10 @@ BASE_ARGUMENTS = ("-q", "-p", PLUGIN_MODULE, "-p", "no:cacheprovider", "-W", "er
 
 def lay_out(case: Case, folder: Path) -> Path:
     """Write the suite and the plugin below a folder; return the suite's."""
-    suite, plugin = folder / "suite", folder / "plugin"
-    plugin.mkdir(parents=True)
-    (plugin / f"{PLUGIN_MODULE}.py").write_bytes(plugin_source())
+    suite = folder / "suite"
+    for name, content in plugin_files(str(folder / "plugin")).items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(content)
     for name, source in case.files.items():
         path = suite / name
         path.parent.mkdir(parents=True, exist_ok=True)

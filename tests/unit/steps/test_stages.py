@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from nightly_pipeline.errors import ContainerError
-from nightly_pipeline.evidence_plugin import plugin_source
+from nightly_pipeline.evidence_plugin import plugin_files
 from nightly_pipeline.model.outcomes import StageCounts, StageStatus
 from nightly_pipeline.steps.stages import run_stage
 from nightly_pipeline.tools.junit import read_junit
@@ -100,7 +100,7 @@ def test_the_container_that_is_asked_for(tools):
     assert (spec.run_id, spec.step, spec.platform) == (RUN_ID, "vllm/amd64/unit_tests", "linux/amd64")
     assert (spec.deadline_s, spec.gpus, spec.memlock_unlimited) == (2700.0, 0, False)
     assert (spec.memory_bytes, spec.shm_bytes, spec.pids_limit) == (4 * 1024**3, 8 * 1024**3, 512)
-    assert spec.inject == {"/nightly/plugin/nightly_evidence.py": plugin_source()}
+    assert spec.inject == plugin_files("/nightly/plugin")
     assert (spec.collect, spec.working_dir) == ("/nightly/results", "/nightly/results")
     assert spec.docker_config == tools.logins.folder
 
@@ -152,7 +152,6 @@ def test_only_what_is_named_is_passed(tools):
         "NIGHTLY_EVIDENCE_FILE": "/nightly/results/evidence.jsonl",
         "NIGHTLY_IMAGE_LABELS": json.dumps({"io.nightly.engine": "mock"}),
         "PYTHONPATH": "/nightly/plugin:/opt/suite-packages",
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 
