@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.model.history import BAD_RESULTS, EntryRow, NightRow, TestIdentity, TestRow
 
 
@@ -24,7 +23,7 @@ class MemoryHistory:
     entries_by_run: dict[tuple[str, str], tuple[EntryRow, ...]] = field(default_factory=dict)
     tests_by_run: dict[tuple[str, str], tuple[TestRow, ...]] = field(default_factory=dict)
     parts: dict[tuple[str, str, str], tuple[TestRow, ...]] = field(default_factory=dict)
-    refusal: NightlyError | None = None
+    refusal: Exception | None = None
     left_out: tuple[object, ...] = ()
 
     def write(self, night: NightRow, entries: Sequence[EntryRow], tests: Sequence[TestRow]) -> None:
