@@ -56,6 +56,8 @@ class TestNight:
     @property
     def mixed(self) -> bool:
         """Whether it passed and failed on one and the same image that night: the proof of a flake."""
+        if len(self.runs) == 1:  # nearly always
+            return self.row.result in GOOD_RESULTS and self.row.failed_attempts > 0
         return passed_and_failed(self.same_image)
 
     @property

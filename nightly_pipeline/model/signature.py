@@ -70,6 +70,7 @@ def says_little(text: str) -> bool:
     return _SAYS_LITTLE.fullmatch(normalised(text)) is not None
 
 
+@lru_cache(maxsize=2_048)
 def normalised(text: str) -> str:
     """The error in one line without what differs between two failures of one cause; at most 2,000 characters.
 

@@ -127,19 +127,16 @@ def _of_good(nights: Sequence[TestNight], background: Background) -> tuple[Verdi
     row = bad_row(before, background)
     if not tonight.good or not row or row[-1].mixed:
         return None
-    if _was_nobodys_doing(before, row[-1], background):
-        return None
-    if _on_image(row[-1].row, tonight):
+    then = _of_bad(_until(before, row[-1]), background)[0]
+    if _on_image(row[-1].row, tonight) and then is not Verdict.ENVIRONMENT:
         return Verdict.FLAKY, f"passed tonight and failed on {row[-1].date} on one and the same image"
+    if then in _NOT_THE_TESTS_DOING or _proof(before[-RATE_NIGHTS:], row[-1].row.signature):
+        return None  # it was bad by chance, or by what is around it: that it passes is no mending
     return Verdict.FIXED, f"good tonight, bad on {row[-1].date}"
 
 
-def _was_nobodys_doing(before: Sequence[TestNight], last: TestNight, background: Background) -> bool:
-    """Whether it was bad the last time by chance or by what is around it: then that it passes is no mending."""
-    if _proof(before[-RATE_NIGHTS:], last.row.signature):
-        return True
-    until = before[: next(at for at, night in enumerate(before) if night is last) + 1]
-    return _of_bad(until, background)[0] in _NOT_THE_TESTS_DOING
+def _until(nights: Sequence[TestNight], last: TestNight) -> Sequence[TestNight]:
+    return nights[: next(at for at, night in enumerate(nights) if night is last) + 1]
 
 
 def _flaky(nights: Sequence[TestNight]) -> tuple[Verdict, str] | None:

@@ -1,23 +1,18 @@
 """A night against its past: what is new, since when, what belongs together, what moved, and whose it is.
 
-Reads what it needs of the history and hands it to the rules. How much is read is bounded: where thousands of tests
-are bad at once, the past is followed back for fewer nights, and `since` may then be later than the truth.
+Reads what it needs of the history and hands it to the rules.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 
 from nightly_pipeline.model.baseline import Thresholds
 from nightly_pipeline.model.drifts import IMAGES, entry_drifts, night_drifts, slow_test_drifts, step_drifts
 from nightly_pipeline.model.history import (
     BAD_RESULTS,
-    GOOD_RESULTS,
     EntryRow,
-    NightRow,
     TestIdentity,
     TestRow,
 )
@@ -25,12 +20,11 @@ from nightly_pipeline.model.incidents import Failure, incidents_of
 from nightly_pipeline.model.judgement import Drift, Incident, Judgement, TestVerdict, Verdict
 from nightly_pipeline.model.metrics import BuildStep
 from nightly_pipeline.model.owners import Owners
-from nightly_pipeline.model.past import TestNight, engine_kind, pasts
+from nightly_pipeline.model.past import TestNight
 from nightly_pipeline.model.quarantine import Quarantine
 from nightly_pipeline.model.renames import renamed
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.stage_incidents import stage_incidents
-from nightly_pipeline.model.tonight import rows_of_tonight
 from nightly_pipeline.model.verdicts import (
     RATE_NIGHTS,
     VERDICT_ORDER,
@@ -39,21 +33,11 @@ from nightly_pipeline.model.verdicts import (
     judge_test,
     signature_row,
 )
+from nightly_pipeline.steps.judged_past import WINDOW, JudgedPast
 from nightly_pipeline.steps.ports import History
-
-LOOKED_BACK = 14
-"""How many nights back a test may have been bad for its recovery to be told as fixed."""
-MOST_ROWS = 150_000
-"""About so many results are read of the tests in question."""
-FEWEST_NIGHTS = 10
-MOST_SLOW_TESTS = 200
-RENAMES_FOLLOWED = 4
-"""So many nights back a test's old name is looked for."""
 
 StepsOf = Callable[[EntryRow], Sequence[BuildStep]]
 """The steps of a build, as far as its metrics are still kept; else empty."""
-
-_Pasts = Mapping[TestIdentity, tuple[TestNight, ...]]
 
 
 @dataclass(frozen=True)
@@ -84,7 +68,7 @@ def judge(report: Report, history: History, rules: Rules) -> Judgement:
     Raises:
         NightlyError: the history cannot be read.
     """
-    past = _Past(report, history)
+    past = JudgedPast(report, history)
     found = _verdicts(past, rules)
     failures = [_failure(found.verdicts[test], past.of[test], found.background) for test in found.bad(past)]
     by_test = incidents_of(failures)
@@ -96,74 +80,9 @@ def judge(report: Report, history: History, rules: Rules) -> Judgement:
         known_nights=len(past.dates),
         verdicts=tuple(sorted(told, key=_order)),
         incidents=tuple(_owned(one, found.verdicts, rules.owners) for one in incidents),
-        drifts=tuple(_drifts(past, history, rules)),
+        drifts=tuple(_drifts(past, rules)),
         quarantine=rules.quarantine.notes(past.of, report.date),
     )
-
-
-class _Past:
-    """What is read of the history for one night.
-
-    Attributes:
-        tonight: every result of the night; `there` has them by test.
-        dates: the nights before with results of this kind of engine, oldest first.
-        of: the nights of every test that may have a verdict.
-        entries: rows of images and stages of as many nights as a baseline needs.
-    """
-
-    def __init__(self, report: Report, history: History) -> None:
-        self.date, self.engine, self.profile = report.date, report.engine, report.profile
-        self.history = history
-        self.runs = [
-            night for night in history.nights(until=report.date) if night.engine_kind == report.engine
-        ]
-        self.dates = sorted({night.date for night in self.runs if night.date < report.date})
-        self.tonight = rows_of_tonight(report, history.tests(report.date))
-        self.there: dict[TestIdentity, list[TestRow]] = defaultdict(list)
-        for row in self.tonight:
-            self.there[row.identity].append(row)
-        self.entries = [
-            entry
-            for entry in history.entries(since=self.since(2 * RATE_NIGHTS), until=report.date)
-            if entry.engine_kind in {None, report.engine}
-        ]
-        self.of: dict[TestIdentity, tuple[TestNight, ...]] = {}
-
-    @property
-    def whole_runs(self) -> list[NightRow]:
-        """Runs of the same profile: how long others take says nothing."""
-        return [night for night in self.runs if night.profile == self.profile]
-
-    def since(self, nights: int) -> str | None:
-        """The first of the last `nights` nights; None when there are no more."""
-        return self.dates[-nights] if len(self.dates) > nights else None
-
-    def read(self, tests: Iterable[TestIdentity]) -> None:
-        """Add the nights of some tests to what is known."""
-        wanted = [test for test in dict.fromkeys(tests) if test not in self.of]
-        if not wanted:
-            return
-        since = self.since(max(FEWEST_NIGHTS, MOST_ROWS // len(wanted)))
-        before = self.history.of_tests(wanted, since=since, until=_day_before(self.date))
-        own = [row for test in wanted for row in self.there.get(test, ())]
-        self.of |= _by_kind([*before, *own], self.date, self.engine)
-
-    def last_of(self, places: set[tuple[str, str, str]]) -> list[TestRow]:
-        """The results of the newest night before on which each of these stages ran, of the last few."""
-        missing, found = set(places), list[TestRow]()
-        for night in reversed(self.dates[-RENAMES_FOLLOWED:]):
-            rows = [row for row in self.history.tests(night) if _place(row) in missing and _ran(row)]
-            found += rows
-            missing -= {_place(row) for row in rows}
-            if not missing:
-                break
-        return found
-
-    def lately_bad(self) -> set[TestIdentity]:
-        """Tests that were bad in one of the last nights."""
-        since = self.since(LOOKED_BACK)
-        rows = self.history.recent_bad(_day_before(self.date), LOOKED_BACK, since=since)
-        return {row.identity for row in rows if row.result in BAD_RESULTS}
 
 
 @dataclass(frozen=True)
@@ -171,15 +90,20 @@ class _Found:
     verdicts: dict[TestIdentity, TestVerdict]
     background: Background
 
-    def bad(self, past: _Past) -> list[TestIdentity]:
+    def bad(self, past: JudgedPast) -> list[TestIdentity]:
         """The tests that are bad tonight."""
         return [test for test in self.verdicts if past.of[test][-1].bad]
 
 
-def _verdicts(past: _Past, rules: Rules) -> _Found:
+def _verdicts(past: JudgedPast, rules: Rules) -> _Found:
     in_question = [row.identity for row in past.tonight if _is_in_question(row)]
     quarantined = [test for test in past.there if rules.quarantine.means(test)]
-    past.read([*in_question, *(past.lately_bad() & past.there.keys()), *quarantined])
+    past.read_lately_bad()
+    slow = past.slow_tests(rules.thresholds)
+    more = [test for test in (*in_question, *quarantined, *slow) if test not in past.of]
+    past.read(more, since=past.window(len(more)))
+    past.read_all_of_long_ones()
+    past.read(quarantined, since=_first_day(rules.quarantine))
     background = Background(past.date, tuple(past.dates), environment_errors(past.of.values()))
     judged = {test: judge_test(nights, background) for test, nights in past.of.items()}
     found = {test: verdict for test, verdict in judged.items() if verdict is not None}
@@ -187,19 +111,11 @@ def _verdicts(past: _Past, rules: Rules) -> _Found:
     return _Found({test: _told(one, past, rules) for test, one in found.items()}, background)
 
 
-def _place(row: TestRow) -> tuple[str, str, str]:
-    return row.framework, row.arch, row.stage
-
-
-def _ran(row: TestRow) -> bool:
-    return row.source in {"night", "import"} and (row.result in GOOD_RESULTS or row.result in BAD_RESULTS)
-
-
 def _is_in_question(row: TestRow) -> bool:
     return row.result in BAD_RESULTS or row.failed_attempts > 0 or row.source != "night"
 
 
-def _told(verdict: TestVerdict, past: _Past, rules: Rules) -> TestVerdict:
+def _told(verdict: TestVerdict, past: JudgedPast, rules: Rules) -> TestVerdict:
     """With its owners, and quarantined where the file says so and it is bad."""
     test, nights = verdict.test, past.of[verdict.test]
     owners = rules.owners.of(test)
@@ -213,7 +129,7 @@ def _told(verdict: TestVerdict, past: _Past, rules: Rules) -> TestVerdict:
 
 def _follow_renames(
     found: dict[TestIdentity, TestVerdict],
-    past: _Past,
+    past: JudgedPast,
     background: Background,
 ) -> None:
     """Give tests that only changed their name the past of their old one."""
@@ -222,7 +138,7 @@ def _follow_renames(
         return
     last = past.last_of({(row.framework, row.arch, row.stage) for row in newcomers})
     names = renamed(newcomers, [row for row in last if row.identity not in past.there])
-    past.read(names.values())
+    past.read([old for old in names.values() if old not in past.of], since=past.since(WINDOW))
     for new, old in names.items():
         nights = (*past.of.get(old, ()), *past.of[new])
         verdict = judge_test(nights, background)
@@ -255,35 +171,22 @@ def _owned(incident: Incident, verdicts: Mapping[TestIdentity, TestVerdict], own
     return incident.model_copy(update={"owners": tuple(entries)})
 
 
-def _drifts(past: _Past, history: History, rules: Rules) -> list[Drift]:
+def _drifts(past: JudgedPast, rules: Rules) -> list[Drift]:
     """What moved, of the same kind of engine; the night as a whole first."""
     thresholds, tonight = rules.thresholds, past.date
     return [
         *night_drifts(past.whole_runs, thresholds, tonight=tonight),
         *entry_drifts(past.entries, thresholds, tonight=tonight),
         *_step_drifts(past, rules),
-        *slow_test_drifts(_slow_tests(past, history, thresholds), thresholds, tonight=tonight),
+        *slow_test_drifts(
+            (night.row for test in past.slow_tests(thresholds) for night in past.of.get(test, ())),
+            thresholds,
+            tonight=tonight,
+        ),
     ]
 
 
-def _slow_tests(past: _Past, history: History, thresholds: Thresholds) -> list[TestRow]:
-    """Results of the tests that took long enough tonight to have moved at all, the slowest first."""
-    slow = [
-        row
-        for row in past.tonight
-        if row.duration_s > thresholds.test_s
-        and row.result in GOOD_RESULTS
-        and engine_kind(row) == past.engine
-    ]
-    slowest = sorted(slow, key=lambda row: -row.duration_s)[:MOST_SLOW_TESTS]
-    if not slowest:
-        return []
-    since = past.since(thresholds.nights + thresholds.slow_nights)
-    before = history.of_tests([row.identity for row in slowest], since=since, until=_day_before(past.date))
-    return [*(row for row in before if engine_kind(row) == past.engine), *slowest]
-
-
-def _step_drifts(past: _Past, rules: Rules) -> list[Drift]:
+def _step_drifts(past: JudgedPast, rules: Rules) -> list[Drift]:
     if rules.steps_of is None:
         return []
     recent = set([*past.dates, past.date][-rules.thresholds.nights - 1 :])
@@ -300,21 +203,8 @@ def _is_build_of(image: EntryRow, row: EntryRow) -> bool:
     return same and row.status == "built"
 
 
-def _by_kind(rows: Sequence[TestRow], tonight: str, engine: str) -> dict[TestIdentity, tuple[TestNight, ...]]:
-    """Nights of the kind of engine each test ran with tonight; the night's own kind where it ran with both."""
-    other = "mock" if engine == "real" else "real"
-    found = pasts(rows, until=tonight, engine=engine)
-    rest = pasts(rows, until=tonight, engine=other)
-    fitting = {
-        test: nights
-        for test, nights in rest.items()
-        if nights[-1].date == tonight and not (found.get(test) and found[test][-1].date == tonight)
-    }
-    return {**found, **fitting}
-
-
-def _day_before(night: str) -> str:
-    return (date.fromisoformat(night) - timedelta(days=1)).isoformat()
+def _first_day(quarantine: Quarantine) -> str | None:
+    return min((entry.since.isoformat() for entry in quarantine.entries), default=None)
 
 
 def _order(verdict: TestVerdict) -> tuple[int, str, str, str, str]:

@@ -185,12 +185,12 @@ def make_scenario(seed: int, *, nights: int = 30, hard: bool = False) -> Scenari
         hard: errors that say little and are shared, causes in the same tests, services that come back, strange nights.
     """
     maker = _Maker(seed, nights, hard=hard)
-    random, generic = maker.random, 0.4 if hard else 0.0
+    random, generic, months = maker.random, 0.4 if hard else 0.0, max(1, nights // 30)
     causes = [
-        *maker.breaks(14, generic),
-        *maker.swaps(3, generic),
+        *maker.breaks(14 * months, generic),
+        *maker.swaps(3 * months, generic),
         *maker.flakes(generic),
-        *maker.environments(2),
+        *maker.environments(2 * months),
     ]
     return _with_accidents(seed, nights, causes, random, hard=hard)
 

@@ -1,0 +1,145 @@
+"""What is read of the history to judge one night. How much is bounded, whatever the night was like.
+
+Where thousands of tests are bad at once, the past is followed back for fewer nights: `since` may then be later than
+the truth.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+
+from nightly_pipeline.model.baseline import Thresholds
+from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, NightRow, TestIdentity, TestRow
+from nightly_pipeline.model.past import TestNight, pasts
+from nightly_pipeline.model.report import Report
+from nightly_pipeline.model.tonight import rows_of_tonight
+from nightly_pipeline.model.verdicts import RATE_NIGHTS
+from nightly_pipeline.steps.ports import History
+
+WINDOW = RATE_NIGHTS
+"""How many nights of a test are read; of one that was bad in all of them, as many more as there are."""
+LOOKED_BACK = 14
+"""How many nights back a test may have been bad for its recovery to be told as fixed."""
+MOST_ROWS = 40_000
+"""About so many results are read of the tests in question."""
+FEWEST_NIGHTS = 10
+MOST_SLOW_TESTS = 200
+RENAMES_FOLLOWED = 4
+"""So many nights back a test's old name is looked for."""
+
+
+class JudgedPast:
+    """What is read of the history for one night.
+
+    Attributes:
+        tonight: every result of the night; `there` has them by test.
+        dates: the nights before with results of this kind of engine, oldest first.
+        of: the nights of every test that may have a verdict.
+        entries: rows of images and stages of as many nights as a baseline needs.
+    """
+
+    def __init__(self, report: Report, history: History) -> None:
+        self.date, self.engine, self.profile = report.date, report.engine, report.profile
+        self.history = history
+        self.runs = [
+            night for night in history.nights(until=report.date) if night.engine_kind == report.engine
+        ]
+        self.dates = sorted({night.date for night in self.runs if night.date < report.date})
+        self.tonight = rows_of_tonight(report, history.tests(report.date))
+        self.there: dict[TestIdentity, list[TestRow]] = defaultdict(list)
+        for row in self.tonight:
+            self.there[row.identity].append(row)
+        self.entries = [
+            entry
+            for entry in history.entries(since=self.since(2 * RATE_NIGHTS), until=report.date)
+            if entry.engine_kind in {None, report.engine}
+        ]
+        self.of: dict[TestIdentity, tuple[TestNight, ...]] = {}
+
+    @property
+    def whole_runs(self) -> list[NightRow]:
+        """Runs of the same profile: how long others take says nothing."""
+        return [night for night in self.runs if night.profile == self.profile]
+
+    def since(self, nights: int) -> str | None:
+        """The first of the last `nights` nights; None when there are no more."""
+        return self.dates[-nights] if len(self.dates) > nights else None
+
+    def read(self, tests: Iterable[TestIdentity], *, since: str | None) -> None:
+        """Add the nights of some tests to what is known, from `since` on; None is from the first."""
+        wanted = list(dict.fromkeys(tests))
+        if wanted:
+            self.know(self.history.of_tests(wanted, since=since, until=_day_before(self.date)), wanted)
+
+    def know(self, before: Iterable[TestRow], tests: Iterable[TestIdentity]) -> None:
+        """Add nights from rows of nights before, and tonight's of these tests."""
+        own = [row for test in tests for row in self.there.get(test, ())]
+        self.of |= _by_kind([*before, *own], self.date, self.engine)
+
+    def window(self, tests: int) -> str | None:
+        """From which night on so many tests are looked at: fewer nights, the more they are."""
+        return self.since(min(WINDOW, max(FEWEST_NIGHTS, MOST_ROWS // max(tests, 1))))
+
+    def read_all_of_long_ones(self) -> None:
+        """Follow the tests that were not good once in their window back to where they were."""
+        long = [test for test, nights in self.of.items() if not any(night.good for night in nights)]
+        known = [test for test in long if len(self.of[test]) > 1]
+        if len(self.dates) > FEWEST_NIGHTS:
+            self.read(known, since=self.since(max(WINDOW, MOST_ROWS // max(len(known), 1))))
+
+    def read_lately_bad(self) -> None:
+        """Add the tests that are there tonight and were bad in one of the last nights: they may be mended."""
+        dates = self.dates[-LOOKED_BACK:]
+        bad = [entry.failed + entry.errors for entry in self.entries if entry.date in dates]
+        rows = self.history.recent_bad(_day_before(self.date), LOOKED_BACK, since=self.window(sum(bad)))
+        by_test: dict[TestIdentity, list[TestRow]] = defaultdict(list)
+        for row in rows:
+            by_test[row.identity].append(row)
+        there = [test for test in by_test if test in self.there]
+        self.know([row for test in there for row in by_test[test]], there)
+
+    def slow_tests(self, thresholds: Thresholds) -> list[TestIdentity]:
+        """The tests that were good and took long enough tonight to have moved at all, the slowest first."""
+        slow = [
+            row for row in self.tonight if row.duration_s > thresholds.test_s and row.result in GOOD_RESULTS
+        ]
+        slowest = sorted(slow, key=lambda row: -row.duration_s)[:MOST_SLOW_TESTS]
+        return list(dict.fromkeys(row.identity for row in slowest))
+
+    def last_of(self, places: set[tuple[str, str, str]]) -> list[TestRow]:
+        """The results of the newest night before on which each of these stages ran, of the last few."""
+        missing, found = set(places), list[TestRow]()
+        for night in reversed(self.dates[-RENAMES_FOLLOWED:]):
+            rows = [row for row in self.history.tests(night) if _place(row) in missing and _ran(row)]
+            found += rows
+            missing -= {_place(row) for row in rows}
+            if not missing:
+                break
+        return found
+
+
+def _place(row: TestRow) -> tuple[str, str, str]:
+    return row.framework, row.arch, row.stage
+
+
+def _ran(row: TestRow) -> bool:
+    return row.source in {"night", "import"} and (row.result in GOOD_RESULTS or row.result in BAD_RESULTS)
+
+
+def _by_kind(rows: Sequence[TestRow], tonight: str, engine: str) -> dict[TestIdentity, tuple[TestNight, ...]]:
+    """Nights of the kind of engine each test ran with tonight; the night's own kind where it ran with both."""
+    other = "mock" if engine == "real" else "real"
+    found = pasts(rows, until=tonight, engine=engine)
+    rest = pasts(rows, until=tonight, engine=other)
+    fitting = {
+        test: nights
+        for test, nights in rest.items()
+        if nights[-1].date == tonight and not (found.get(test) and found[test][-1].date == tonight)
+    }
+    return {**found, **fitting}
+
+
+def _day_before(night: str) -> str:
+    return (date.fromisoformat(night) - timedelta(days=1)).isoformat()
