@@ -2,7 +2,7 @@
 
 The months are made up, seeded, by tests/labelled: the labels come from hidden causes (breaks, flakes, services that are
 away), never from the rules. The harder set has what no rule can tell apart for certain: errors without words that
-several causes share, two causes in one test, services that are back before the rerun, nights that are slow for no reason.
+several causes share, two causes in one test, services that are back before the rerun, nights slow for no reason.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def _year(folder: Path) -> None:
     broken = Cause("vllm is broken", "break", everything, "RuntimeError: engine core died", begins=YEAR - 1)
     played = play(replace(scenario, causes=(*scenario.causes, broken), reused=frozenset()))
     _write(played, folder)
-    print(f"{len(played.nights)} nights of 13,500 cases in Parquet; at most {MOST_SECONDS:.0f} s, {MOST_MEGABYTES} MB")
+    print(
+        f"{len(played.nights)} nights of 13,500 cases in Parquet; at most {MOST_SECONDS:.0f} s, {MOST_MEGABYTES} MB"
+    )
     print("  night                       bad tests  incidents  seconds  MB at most  (before)")
     for name, night in (("an ordinary one", YEAR - 2), ("a whole framework is broken", YEAR - 1)):
         argv = [sys.executable, "-c", _JUDGE_ONE, str(folder), str(night)]
@@ -86,6 +88,8 @@ def _write(played: Played, folder: Path) -> None:
     for row in made.nights():
         tests = made.tests(row.date)
         for run_id in sorted({test.run_id for test in tests}):
-            entries: list[EntryRow] = made.entries(since=row.date, until=row.date) if run_id == row.run_id else []
+            entries: list[EntryRow] = (
+                made.entries(since=row.date, until=row.date) if run_id == row.run_id else []
+            )
             night = NightRow.model_copy(row, update={"run_id": run_id})
             history.write(night, entries, [test for test in tests if test.run_id == run_id])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.labelled.suite import FRAMEWORKS, STAGES, TESTS_A_FILE, Key, Suite, file_of, stage_of
+from tests.labelled.suite import FRAMEWORKS, STAGES, TESTS_A_FILE, Key, Suite, file_of
 
 NEVER = 10**6
 _TELLING = (
@@ -91,7 +91,7 @@ class _Maker:
     """Draws the causes of one scenario; no test has two of them unless the set is a hard one."""
 
     def __init__(self, seed: int, nights: int, *, hard: bool) -> None:
-        self.random = Random(f"{seed}-{hard}")
+        self.random = Random(f"{seed}-{hard}")  # noqa: S311 - to be repeated by its seed
         self.nights, self.hard = nights, hard
         self.taken: set[Key] = set()
         self.number = 0
@@ -118,7 +118,8 @@ class _Maker:
 
     def breaks(self, count: int, generic: float) -> list[Cause]:
         return [
-            self._break(f"break-{at}", self.random.randint(2, self.nights - 2), generic) for at in range(count)
+            self._break(f"break-{at}", self.random.randint(2, self.nights - 2), generic)
+            for at in range(count)
         ]
 
     def swaps(self, count: int, generic: float) -> list[Cause]:
@@ -132,7 +133,13 @@ class _Maker:
         return found
 
     def _break(
-        self, name: str, begins: int, generic: float, *, ends: int | None = None, tests: list[Key] | None = None
+        self,
+        name: str,
+        begins: int,
+        generic: float,
+        *,
+        ends: int | None = None,
+        tests: list[Key] | None = None,
     ) -> Cause:
         lasts = self.random.choice((1, 2, 3, 5, 8, NEVER))
         return Cause(
@@ -148,9 +155,7 @@ class _Maker:
         found = []
         for at, rate in enumerate(rate for rate, count in RATES.items() for _ in range(count)):
             key = (self.random.choice(FRAMEWORKS), self.random.randrange(sum(STAGES.values())))
-            found.append(
-                Cause(f"flake-{at}", "flake", self.free([key]), self.message(generic), rate=rate)
-            )
+            found.append(Cause(f"flake-{at}", "flake", self.free([key]), self.message(generic), rate=rate))
         return found
 
     def environments(self, count: int) -> list[Cause]:
@@ -205,9 +210,11 @@ def _with_accidents(seed: int, nights: int, causes: list[Cause], random: Random,
         causes=tuple(causes),
         missing=frozenset(random.sample(range(4, nights - 1), 2)),
         infra={
-            (random.randrange(3, nights), random.choice(FRAMEWORKS), random.choice(list(STAGES))): random.choice(
-                ("whole", "half")
-            )
+            (
+                random.randrange(3, nights),
+                random.choice(FRAMEWORKS),
+                random.choice(list(STAGES)),
+            ): random.choice(("whole", "half"))
             for _ in range(6)
         },
         reused=frozenset((random.randrange(3, nights), random.choice(FRAMEWORKS)) for _ in range(8)),
@@ -239,7 +246,9 @@ def _moves(random: Random, nights: int) -> dict[tuple[str, ...], tuple[int, floa
     for framework in FRAMEWORKS:
         stage = random.choice(list(STAGES))
         found["stage", framework, stage] = _move(random, nights)
-        found["image_size", framework, random.choice(("framework_image", "runtime_image"))] = _move(random, nights)
+        found["image_size", framework, random.choice(("framework_image", "runtime_image"))] = _move(
+            random, nights
+        )
         found["build", framework, "runtime_image"] = _move(random, nights)
         for number in random.sample(range(sum(STAGES.values())), 4):
             found["test", framework, str(number)] = _move(random, nights, slowest=1.8)

@@ -1,4 +1,4 @@
-"""A played scenario as a history: rows of the tests with causes as they happened, those of all others made when asked."""
+"""A played scenario as a history: rows of the tests with causes as they happened, all others' made when asked."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class LabelledHistory:
     def __init__(self, played: Played) -> None:
         self.played = played
         self.scenario = played.scenario
-        random = Random(self.scenario.seed + 99)
+        random = Random(self.scenario.seed + 99)  # noqa: S311 - to be repeated by its seed
         self._noise = [random.lognormvariate(0, 1) for _ in range(_NOISE)]
         self._causeless = [key for key in self.scenario.suite.keys if key not in played.keys]
         self._stage_of = {key: stage_of(key[1]) for key in self._causeless}

@@ -70,7 +70,7 @@ def play(scenario: Scenario) -> Played:
 class _Player:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.random = Random(scenario.seed + 7)
+        self.random = Random(scenario.seed + 7)  # noqa: S311 - to be repeated by its seed
         self.played = Played(scenario)
         for cause in scenario.causes:
             for key in cause.tests:
@@ -125,10 +125,14 @@ class _Player:
         )
         return Run(row, cause, before)
 
-    def _failing(self, key: Key, night: int, image: int | None = None, *, again: bool = False) -> Cause | None:
+    def _failing(
+        self, key: Key, night: int, image: int | None = None, *, again: bool = False
+    ) -> Cause | None:
         """The cause that makes a run bad, if one does. `image` is the night it was built, None for tonight's."""
         image = self.built[key[0]] if image is None else image
-        return next((one for one in self.played.keys[key] if self._bites(one, night, image, again=again)), None)
+        return next(
+            (one for one in self.played.keys[key] if self._bites(one, night, image, again=again)), None
+        )
 
     def _bites(self, cause: Cause, night: int, image: int, *, again: bool) -> bool:
         if cause.kind == "break":
@@ -141,7 +145,11 @@ class _Player:
         """The reruns of what is newly bad: on the same image and, when bad again, on last night's."""
         by_stage: dict[tuple[str, str], list[Key]] = {}
         for key, runs in ran.items():
-            if runs and runs[-1].cause and (self.last.get(key) is None or runs[-1].row.identity in self.proven):
+            if (
+                runs
+                and runs[-1].cause
+                and (self.last.get(key) is None or runs[-1].row.identity in self.proven)
+            ):
                 by_stage.setdefault((key[0], stage_of(key[1])), []).append(key)
         made: list[TestRow] = []
         for (_, stage), keys in by_stage.items():
@@ -194,13 +202,8 @@ class _Player:
             return "fixed" if last and last.kind == "break" else None
         if key in self.scenario.quarantined:
             return "quarantined"
-        if cause.kind == "flake":
-            return "flaky"
-        if cause.kind == "environment":
-            return "environment"
-        if key not in self.last:
-            return "unknown"
-        return "recurring" if last is cause else "new"
+        by_break = "unknown" if key not in self.last else "recurring" if last is cause else "new"
+        return {"flake": "flaky", "environment": "environment"}.get(cause.kind, by_break)
 
     def _passes_where_it_flaked(self, key: Key, row: TestRow) -> bool:
         """Whether its last result was a flake on the very image that it passes on now."""

@@ -1,4 +1,4 @@
-"""The test suite of a made-up team: three frameworks, four stages, 13,500 cases, the same node ids in each framework."""
+"""The test suite of a made-up team: three frameworks, four stages, 13,500 cases, the same node ids in each."""
 
 from __future__ import annotations
 
