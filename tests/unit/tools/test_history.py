@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -191,6 +192,17 @@ def test_any_folder_will_do(tmp_path, name):
 def test_an_instant_without_a_zone_is_utc(history):
     history.write(night(), [], [row(finished_at=datetime(2026, 11, 20, 9))])  # noqa: DTZ001
     assert history.tests(DAY)[0].finished_at == datetime(2026, 11, 20, 9, tzinfo=UTC)
+
+
+def test_instants_are_utc_wherever_the_machine_is(history, monkeypatch):
+    history.write(night(), [], [row(finished_at=datetime(2026, 11, 20, 1, tzinfo=UTC))])
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    time.tzset()
+    try:
+        assert str(history.tests(DAY)[0].finished_at) == "2026-11-20 01:00:00+00:00"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_an_older_file_lacks_a_newer_column(history, tmp_path):
