@@ -52,8 +52,7 @@ def own_problems(report: Report) -> tuple[Item, ...]:
 
 def incident_line(incident: Incident, mentions: Mapping[str, str]) -> Iterator[str]:
     """An incident in two lines."""
-    title = code(incident.title, limit=160)
-    yield f"*{_word(incident)}* {title} {_extent(incident)}"
+    yield f"*{_word(incident)}* {code(incident.title, limit=160)} {_what(incident)}"
     owners = owners_text(incident.owners, mentions, call=is_first_time(incident))
     yield " · ".join(part for part in (f"  {_cells(incident)}", _since(incident), owners) if part)
 
@@ -61,12 +60,13 @@ def incident_line(incident: Incident, mentions: Mapping[str, str]) -> Iterator[s
 def incidents_in_short(judgement: Judgement) -> str:
     """`2 new incidents, 1 recurring, 1 flaky`; empty where there is none."""
     counted = Counter(incident.verdict for incident in judgement.incidents)
-    parts = [f"{counted[verdict]} {verdict.value}" for verdict in _ORDER if counted[verdict]]
-    if not parts:
-        return ""
-    first, _, word = parts[0].partition(" ")
-    noun = "incident" if first == "1" else "incidents"
-    return ", ".join([f"{first} {word} {noun}", *parts[1:]])
+    compared = [(counted[verdict], verdict.value) for verdict in _ORDER if verdict is not Verdict.UNKNOWN]
+    parts = [f"{count} {word}" for count, word in compared if count]
+    if parts:
+        parts[0] += " incident" if parts[0].startswith("1 ") else " incidents"
+    if counted[Verdict.UNKNOWN]:
+        parts.append(f"{plural(counted[Verdict.UNKNOWN], 'incident')} with no past to compare with")
+    return ", ".join(parts)
 
 
 def incident_message(
@@ -89,8 +89,15 @@ def _notification(incident: Incident) -> str:
 
 
 def _word(incident: Incident) -> str:
-    unheard_of = incident.verdict is Verdict.UNKNOWN
-    return "Nothing to compare with" if unheard_of else incident.verdict.value.capitalize()
+    return "Not compared" if incident.verdict is Verdict.UNKNOWN else incident.verdict.value.capitalize()
+
+
+def _what(incident: Incident) -> str:
+    """The test where there is one alone, else how many there are."""
+    if len(incident.tests) != 1:
+        return _extent(incident)
+    path, separator, name = incident.tests[0].node_id.partition("::")
+    return f"in {code(name if separator and name.strip() else path, limit=120)}"
 
 
 def _extent(incident: Incident) -> str:

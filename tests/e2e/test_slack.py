@@ -126,7 +126,7 @@ def test_a_killed_night_is_continued_in_the_same_message(night: SmallNight, slac
     newest = night.report()["run_id"][:8]
     said = [reply["text"] for reply in slack.replies(timestamp)]
     assert any(f"Run {newest} is another run of this night" in text and "green now" in text for text in said)
-    assert any(text.startswith("No longer so") and "unit" in text for text in said)
+    assert any(text.startswith("No longer so") and "broken on purpose" in text for text in said)
 
 
 def test_an_outage_is_made_up_for_by_the_next_command(night: SmallNight, slack: FakeSlack) -> None:

@@ -56,6 +56,21 @@ def test_a_new_incident_is_one_line_and_its_stage_is_not_told_twice() -> None:
     assert "test_0" not in text
 
 
+def test_an_incident_of_one_test_names_it() -> None:
+    alone = incident(tests=(identity("tests/test_cache.py::test_evicts[lru]"),))
+    assert "`AssertionError: assert &lt;n&gt; == &lt;n&gt;` in `test_evicts[lru]`" in whole(
+        night_message(judged_night(alone))
+    )
+
+
+def test_without_a_past_incidents_are_not_called_new() -> None:
+    text = whole(night_message(judged_night(incident(Verdict.UNKNOWN))))
+
+    assert "*1 incident with no past to compare with*." in text
+    assert "*Not compared* `AssertionError" in text
+    assert "new" not in text.lower()
+
+
 def test_a_stage_with_a_failure_outside_the_incidents_stays_a_problem() -> None:
     partly = incident(tests=(identity(TESTS[0]),))
     text = whole(night_message(judged_night(partly)))
