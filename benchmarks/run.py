@@ -13,9 +13,16 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import copy, definitions, night
+from benchmarks import copy, definitions, evidence, history, junit, night
 
-BENCHMARKS = {"definitions": definitions.measure, "copy": copy.measure, "night": night.measure}
+BENCHMARKS = {
+    "definitions": definitions.measure,
+    "copy": copy.measure,
+    "evidence": evidence.measure,
+    "junit": junit.measure,
+    "history": history.measure,
+    "night": night.measure,
+}
 
 
 def main() -> None:
