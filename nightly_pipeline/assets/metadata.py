@@ -166,10 +166,15 @@ def _failures_table(outcome: StageOutcome) -> dg.TableMetadataValue:
 
 
 def _locations(artifacts: Mapping[str, str], records: NightRecords) -> Metadata:
-    return {
-        f"{name}_file": dg.MetadataValue.path(records.store.location(key)) for name, key in artifacts.items()
-    }
+    return {f"{name}_file": place(records.store.location(key)) for name, key in artifacts.items()}
 
 
 def _present(**values: Any) -> Metadata:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def place(location: str) -> dg.MetadataValue:
+    """Where something is found: a link where it is an address a browser opens, else a path."""
+    if location.startswith(("https://", "http://")):
+        return dg.MetadataValue.url(location)
+    return dg.MetadataValue.path(location)

@@ -14,7 +14,7 @@ import dagster as dg
 from nightly_pipeline.assets.announcing import open_announcer, usual_of
 from nightly_pipeline.assets.judging import judged
 from nightly_pipeline.assets.known_good import KNOWN_GOOD_CHECK, known_good_result, promote_after
-from nightly_pipeline.assets.metadata import summary_metadata
+from nightly_pipeline.assets.metadata import place, summary_metadata
 from nightly_pipeline.assets.naming import SUMMARY_GROUP, SUMMARY_TAG
 from nightly_pipeline.assets.night_run import run_facts
 from nightly_pipeline.assets.pages import keep_index, kept_page_of
@@ -108,11 +108,9 @@ def _summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.Mate
     run_id = context.run.tags.get(SUMMARY_TAG)
     metadata = {
         **summary_metadata(report, links_of(settings, records)),
-        "page": dg.MetadataValue.path(kept[REPORT_PAGE]),
-        **({"all_nights": dg.MetadataValue.path(kept[INDEX_PAGE])} if INDEX_PAGE in kept else {}),
-        **{
-            name: dg.MetadataValue.path(records.store.location(key)) for name, key in report.artifacts.items()
-        },
+        "page": place(kept[REPORT_PAGE]),
+        **({"all_nights": place(kept[INDEX_PAGE])} if INDEX_PAGE in kept else {}),
+        **{name: place(records.store.location(key)) for name, key in report.artifacts.items()},
         "message": _announce(context, report, settings, records),
         "history": remembered,
         "judgement": str(judgement),
