@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from nightly_pipeline.errors import EnvironmentNotReady
+from nightly_pipeline.errors import EnvironmentNotReady, ProcessError
+from nightly_pipeline.model.masking import mask
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.settings_sections import SigningSettings
 from nightly_pipeline.tools import process
@@ -65,12 +66,14 @@ class CosignSigner:
         self._require_cosign()
         password = self._signing.password
         with self._logins.docker_config() as folder:
-            process.run(
+            completed = process.run(
                 self._command(reference),
                 deadline_s=_DEADLINE_S,
                 env={"DOCKER_CONFIG": str(folder)} if folder else {},
-                secrets=[password.get_secret_value()] if password else [],
+                check=False,
             )
+        if completed.exit_code != 0:
+            raise _refused(reference, completed, secrets=[password.get_secret_value()] if password else [])
 
     def _command(self, reference: str) -> tuple[str, ...]:
         host = reference.partition("/")[0]
@@ -99,3 +102,17 @@ class CosignSigner:
                 "the profile names a key to sign with, but `cosign` is not installed, or not on the PATH",
                 next_step="Install cosign where images are published, or take `signing.key` out of the profile.",
             )
+
+
+def _refused(reference: str, completed: process.Completed, *, secrets: Iterable[str]) -> ProcessError:
+    """What cosign said: it says what is wrong in its first line of errors, and the same once more in its last."""
+    said = mask(completed.stderr, secrets)
+    reasons = [line for line in said.splitlines() if line.startswith("Error: ")] or said.splitlines()[-1:]
+    reason = reasons[0].removeprefix("Error: ") if reasons else f"cosign ended with {completed.exit_code}"
+    return ProcessError(
+        f"{reference} could not be signed: {reason.removeprefix(f'signing [{reference}]: ')}",
+        argv=completed.argv,
+        exit_code_of_process=completed.exit_code,
+        stderr_tail=said,
+        next_step="Check `signing.key` and COSIGN_PASSWORD (`nightly doctor`), then `nightly publish --date DATE`.",
+    )
