@@ -20,6 +20,7 @@ from nightly_pipeline.model.report import Report, with_judgement
 from nightly_pipeline.quarantine_file import read_quarantine
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.steps.build import METRICS_FILE
+from nightly_pipeline.steps.changes import with_changes
 from nightly_pipeline.steps.judge import Rules, judge
 from nightly_pipeline.steps.ports import History
 from nightly_pipeline.steps.records import NightRecords
@@ -59,7 +60,8 @@ def judged(
     )
     try:
         past = history or open_history(settings)
-        result.report = with_judgement(report, judge(report, past, rules))
+        judgement = with_changes(judge(report, past, rules), report, records, open_source(settings))
+        result.report = with_judgement(report, judgement)
         result.problems += [f"the past is not known whole: {problem}" for problem in past.problems()]
     except (NightlyError, OSError) as error:
         result.problems.append(_said(error))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nightly_pipeline.model.history import EntryRow, NightRow, TestIdentity, TestRow
+from nightly_pipeline.model.judgement import Commit
 from nightly_pipeline.model.requests import (
     BuildRequest,
     BuildResult,
@@ -29,6 +30,10 @@ class SourceRepository(Protocol):
 
     def export(self, revision: Revision, destination: Path) -> Path:
         """Write the revision's files below `destination` (reused when there) and return their root."""
+        ...
+
+    def between(self, before: str, after: str, *, first_parent: bool = False) -> tuple[Commit, ...]:
+        """The commits that `after` has and `before` has not, newest first. Raises SourceError."""
         ...
 
 

@@ -13,9 +13,11 @@ from datetime import datetime
 from pathlib import Path
 
 from nightly_pipeline.errors import ProcessError, SourceError
+from nightly_pipeline.model.judgement import Commit
 from nightly_pipeline.model.requests import Revision
 from nightly_pipeline.tools.git_command import Git, explain
 from nightly_pipeline.tools.git_local import open_checkout, snapshot
+from nightly_pipeline.tools.git_log import commits_between
 from nightly_pipeline.tools.git_mirror import Mirror, is_address
 
 _HASH = re.compile(r"[0-9a-f]{7,64}")
@@ -95,6 +97,18 @@ class GitRepository:
         if not final.is_dir():
             raise SourceError(f"{revision.label} could not be written to {final}.")
         return final
+
+    def between(self, before: str, after: str, *, first_parent: bool = False) -> tuple[Commit, ...]:
+        """The commits that `after` has and `before` has not, newest first: see `commits_between`.
+
+        Raises:
+            SourceError: one of the two is not in the repository (any more).
+            ProcessError: git is not installed, or did not end in time.
+        """
+        with self._explained():
+            git = self._open(after)
+            ends = [self._commit(git, end) for end in (before, after)]
+            return commits_between(git, *ends, first_parent=first_parent)
 
     @property
     def _snapshots(self) -> Path:

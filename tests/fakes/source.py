@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nightly_pipeline.errors import SourceError
+from nightly_pipeline.model.judgement import Commit
 from nightly_pipeline.model.requests import Revision
 
 
@@ -31,12 +32,20 @@ class FakeRepository:
     heads: dict[tuple[str, datetime | None], Revision] = field(default_factory=dict)
     asked: list[tuple[str, datetime | None]] = field(default_factory=list)
     exported: list[Revision] = field(default_factory=list)
+    commits: dict[tuple[str, str], tuple[Commit, ...]] = field(default_factory=dict)
+    compared: list[tuple[str, str]] = field(default_factory=list)
 
     def resolve(self, ref: str, *, at: datetime | None) -> Revision:
         self.asked.append((ref, at))
         if (ref, at) not in self.heads:
             raise SourceError(f"{ref} is not there at {at}")
         return self.heads[ref, at]
+
+    def between(self, before: str, after: str, *, first_parent: bool = False) -> tuple[Commit, ...]:
+        self.compared.append((before, after))
+        if (before, after) not in self.commits:
+            raise SourceError(f"{before} or {after} is not there")
+        return self.commits[before, after]
 
     def export(self, revision: Revision, destination: Path) -> Path:
         self.exported.append(revision)

@@ -158,6 +158,35 @@ def test_what_was_merged_later_was_not_the_head_then(repository, checkout):
     assert repository.resolve("main", at=merged).subject == "Merge"
 
 
+def test_the_commits_between_two_newest_first_with_who_wrote_them(repository, checkout):
+    checkout.git("commit", "--quiet", "--allow-empty", "-m", "By Bob", "--author", "Bob <bob@example.org>")
+    last = checkout.commit("Newest: with: colons")
+    found = repository.between(checkout.first, last)
+    assert [(commit.author, commit.subject) for commit in found] == [
+        ("Ada", "Newest: with: colons"),
+        ("Bob", "By Bob"),
+    ]
+    assert found[0].revision == last
+    assert repository.between(last, last) == ()
+    assert repository.between(last, checkout.first) == ()
+
+
+def test_a_merge_is_one_step_of_the_branch_or_none_of_its_peoples(repository, checkout):
+    checkout.git("checkout", "--quiet", "-b", "topic")
+    checkout.commit("On the topic")
+    checkout.git("checkout", "--quiet", "main")
+    checkout.git("merge", "--quiet", "--no-ff", "-m", "Merge the topic", "topic")
+    head = checkout.git("rev-parse", "HEAD")
+    subjects = [commit.subject for commit in repository.between(checkout.first, head)]
+    along = [commit.subject for commit in repository.between(checkout.first, head, first_parent=True)]
+    assert (subjects, along) == (["On the topic"], ["Merge the topic"])
+
+
+def test_a_commit_that_is_gone_is_no_empty_list(repository, checkout):
+    with pytest.raises(SourceError):
+        repository.between("0" * 40, checkout.first)
+
+
 def test_a_hash_means_that_commit_whatever_the_night(repository, checkout):
     long_ago = FIRST - timedelta(days=100)
     assert repository.resolve(checkout.first, at=long_ago).commit == checkout.first
