@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from nightly_pipeline.errors import ContainerError, DiskFull, EnvironmentNotReady, NoGpu, RegistryUnavailable
+from nightly_pipeline.model.evidence import TestOutcome
 from nightly_pipeline.model.outcomes import StageCounts, StageStatus
 from nightly_pipeline.steps.stages import run_stage
+from nightly_pipeline.tools.junit import read_junit
 from tests.factories import DATE, RUN_ID, image
 from tests.fakes.containers import FakeContainers
 from tests.unit.model.evidence_streams import collected, node, passing, session, start
@@ -69,6 +71,8 @@ def test_an_end_that_is_not_seen_to_be_good_has_a_name_of_its_own(tools, files, 
     assert said in outcome.message
     assert "log" in outcome.artifacts
     assert "junit" in outcome.artifacts
+    exported = read_junit(tools.workspace / "junit.xml")
+    assert {case.outcome for case in exported.cases} & {TestOutcome.FAILED, TestOutcome.ERROR}
 
 
 def test_failures_are_named_with_their_messages(tools):
