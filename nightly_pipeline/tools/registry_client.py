@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import ssl
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -192,7 +193,8 @@ class RegistryClient:
             return False
         if error.retry_after_s is None:
             return True
-        return min(error.retry_after_s, self.settings.wait_max_s)
+        asked = min(error.retry_after_s, self.settings.wait_max_s)
+        return asked + random.uniform(0, self.settings.wait_initial_s)  # noqa: S311 - so that not all come back at once
 
 
 def _http_client(host: str, settings: ClientSettings) -> httpx.Client:
