@@ -21,7 +21,8 @@ from nightly_pipeline.steps.promote import PromoteTools
 from nightly_pipeline.steps.promote_night import FrameworkPromotion, promote_night, promotions_text
 from nightly_pipeline.steps.promotion_records import PromotionRecords
 from nightly_pipeline.steps.retention import RetentionRule, RetentionTools
-from nightly_pipeline.tools.logins import open_registries
+from nightly_pipeline.tools.cosign import CosignSigner
+from nightly_pipeline.tools.logins import RegistryLogins, open_registries
 from nightly_pipeline.tools.registry import OciRegistry
 
 KNOWN_GOOD_CHECK = dg.AssetCheckSpec(
@@ -40,7 +41,8 @@ def image_registries(settings: Settings) -> dict[str, Registry]:
 
 def promote_tools(settings: Settings, store: ArtifactStore) -> PromoteTools:
     """What a promotion works with."""
-    return PromoteTools(image_registries(settings), settings.primary, PromotionRecords(store))
+    signer = CosignSigner.of(settings, RegistryLogins.of(settings))
+    return PromoteTools(image_registries(settings), settings.primary, PromotionRecords(store), signer)
 
 
 def promotion_rule(settings: Settings) -> PromotionRule:

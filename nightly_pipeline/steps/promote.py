@@ -18,7 +18,7 @@ from nightly_pipeline.model.oci import INDEX_TYPE, digest_of_bytes, is_index, jo
 from nightly_pipeline.model.promotion import Candidate, PromotedImage, PromotionRecord
 from nightly_pipeline.model.tags import known_good_run_tag, known_good_tag
 from nightly_pipeline.model.untrusted import one_line
-from nightly_pipeline.steps.ports import LineSink, Registry
+from nightly_pipeline.steps.ports import LineSink, Registry, Signer
 from nightly_pipeline.steps.promotion_records import PromotionRecords
 
 LONGEST_REASON = 500
@@ -29,11 +29,15 @@ FRAMEWORK, REVISION = "io.nightly.framework", "org.opencontainers.image.revision
 
 @dataclass(frozen=True)
 class PromoteTools:
-    """The registries that have runtime images by role, the primary one's role, and where promotions are recorded."""
+    """The registries with runtime images by role, the primary one's role, where promotions are recorded, who signs.
+
+    The tested images are signed already; the index that is made of them is signed before it has a tag.
+    """
 
     registries: Mapping[str, Registry]
     primary: str
     records: PromotionRecords
+    signer: Signer | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ def promote(plan: PromotionPlan, tools: PromoteTools, log: LineSink) -> Promotio
     errors: dict[str, NightlyError] = {}
     for role, registry in tools.registries.items():
         try:
-            _serve(registry, plan, log)
+            _serve(registry, plan, tools.signer, log)
         except NightlyError as error:
             log(f"{role}: {error}")
             errors[role] = error
@@ -230,8 +234,10 @@ def _children(index: bytes) -> Any:
     return json.loads(index).get("manifests")
 
 
-def _serve(registry: Registry, plan: PromotionPlan, log: LineSink) -> None:
+def _serve(registry: Registry, plan: PromotionPlan, signer: Signer | None, log: LineSink) -> None:
     registry.put_index([], plan.index, INDEX_TYPE)
+    if signer is not None:
+        signer.sign(registry.reference(plan.index_digest))
     for move in plan.moves:
         if move.registry != registry.role:
             continue

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from nightly_pipeline.errors import RegistryConflict, RegistryForbidden, RegistryUnavailable, UsageError
+from nightly_pipeline.errors import (
+    ProcessError,
+    RegistryConflict,
+    RegistryForbidden,
+    RegistryUnavailable,
+)
 from nightly_pipeline.model.promotion import Candidate, PromotedImage
 from nightly_pipeline.steps.promote import (
     Order,
     PromoteTools,
-    checked_reason,
     plan_promotion,
     promote,
     promoted_night,
@@ -253,6 +258,37 @@ def test_a_tag_that_answers_another_digest_is_a_failure(tools, acr, tag, answer)
     assert not tools.records.of("vllm")[0].complete
 
 
+class Notary:
+    """Signs what is there and has no tag yet."""
+
+    def __init__(self, registries, *, refuses: bool = False) -> None:
+        self.registries, self.refuses, self.signed = registries, refuses, []
+
+    def sign(self, reference: str) -> None:
+        if self.refuses:
+            raise ProcessError("cosign: no key")
+        host, _, digest = reference.partition("/nightly@")
+        [registry] = [one for one in self.registries.values() if one.host == host]
+        assert digest in registry.manifests
+        assert digest not in registry.tags.values()
+        self.signed.append(host)
+
+
+def test_the_index_is_signed_in_each_registry_before_it_has_a_tag(tools):
+    notary = Notary(tools.registries)
+    done(replace(tools, signer=notary), night(tools))
+
+    assert notary.signed == ["localhost:5000", "localhost:5001"]
+
+
+def test_what_cannot_be_signed_is_not_promoted(tools):
+    notary = Notary(tools.registries, refuses=True)
+
+    with pytest.raises(ProcessError, match="no key"):
+        done(replace(tools, signer=notary), night(tools))
+    assert all(registry.tags == {} for registry in tools.registries.values())
+
+
 def test_what_happens_is_said_line_by_line(tools, capsys):
     candidate = night(tools)
     record = done(tools, candidate)
@@ -260,40 +296,3 @@ def test_what_happens_is_said_line_by_line(tools, capsys):
 
     assert f"acr: {INDEX_TAG} is {record.index_digest}, was not there" in said
     assert len(said) == 8
-
-
-# --- records
-
-
-def test_records_are_read_oldest_first_and_damaged_ones_count_for_nothing(tools):
-    first = done(tools, night(tools))
-    second = done(tools, night(tools, date="2026-11-21", run_id=NEXT_RUN))
-    tools.records.store.write("promotions/vllm/20990101T000000.000000Z-x.json", b"{")
-
-    assert tools.records.of("vllm") == [first, second]
-    assert tools.records.of_night("vllm", DATE) == first
-    assert tools.records.of_night("vllm", "2026-11-19") is None
-    assert tools.records.of("sglang") == []
-
-
-def test_two_of_one_instant_both_stay(tools):
-    record = done(tools, night(tools))
-    keys = {tools.records.write(record), tools.records.write(record)}
-
-    assert len(keys) == 2
-    assert len(tools.records.of("vllm")) == 3
-
-
-# --- reasons
-
-
-def test_a_reason_is_one_line_without_credentials():
-    assert checked_reason("  leaks,\n see https://me:secret@example.org/1 ") == (
-        "leaks, see https://***@example.org/1"
-    )
-
-
-@pytest.mark.parametrize("text", ["", "  \n", "x" * 501])
-def test_a_reason_is_needed_and_short(text):
-    with pytest.raises(UsageError, match="reason"):
-        checked_reason(text)
