@@ -10,7 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nightly_pipeline.model.evidence import TestOutcome, fold_events, stage_status
+from nightly_pipeline.model.evidence_records import BAD_OUTCOMES
+from nightly_pipeline.model.evidence_rows import rows_of_stage
+from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS
 from nightly_pipeline.model.outcomes import GOOD_STAGE, StageStatus
+from tests.factories import stage as stage_outcome
 from tests.unit.model.evidence_streams import collected, container, finish, line, phase, session, start
 
 OUTCOMES = st.sampled_from(["passed", "passed", "passed", "passed", "skipped", "failed"])
@@ -205,3 +209,19 @@ def test_no_event_however_odd_raises(events: list[tuple[str, dict[str, object]]]
 
     for mode in ("run", "collect"):
         stage_status(fold_events(lines), mode=mode, container=container(0))  # type: ignore[arg-type]
+
+
+@given(runs(), st.sampled_from(StageStatus), st.data())
+def test_what_is_remembered_says_what_the_evidence_says(run: Run, status: StageStatus, data: st.DataObject):
+    evidence = fold_events(run.lines[: data.draw(st.integers(0, len(run.lines)))])
+
+    rows = rows_of_stage(evidence, stage_outcome(status=status.value, mode="run", message="why"))
+
+    assert [row.node_id for row in rows] == [test.node_id for test in evidence.tests]
+    for row, test in zip(rows, evidence.tests, strict=True):
+        assert (row.result in GOOD_RESULTS) == (test.outcome is TestOutcome.PASSED)
+        assert (row.result in BAD_RESULTS) <= (test.outcome in BAD_OUTCOMES)
+        assert row.failed_attempts <= row.attempts == len(test.attempts)
+        assert (row.signature is None) == (row.failed_attempts == 0)
+        if row.result in BAD_RESULTS:
+            assert row.failed_attempts
