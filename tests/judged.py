@@ -17,6 +17,7 @@ from nightly_pipeline.model.judgement import (
     Judgement,
     NightResult,
     PackageChange,
+    QuarantineNote,
     TestVerdict,
     Verdict,
 )
@@ -103,6 +104,17 @@ def judgement() -> Judgement:
         incidents=(_radix(), _cuda()),
         drifts=_drifts(),
         changes=_changes(),
+        quarantine=(
+            QuarantineNote(
+                test=_KNOWN_TEST[1],
+                state="active",
+                owner="@tokenizer",
+                reason="the terminal of the suite has no emoji",
+                issue="https://issues.example/812",
+                expires="2026-12-01",
+                failing=1,
+            ),
+        ),
         commits=(
             Commit(revision=REVISION, author="Ada Ling", subject="Reserve the KV cache up front"),
             Commit(revision="77aa" * 10, author="Jo Park", subject="Raise torch to 2.13.1"),

@@ -111,12 +111,12 @@ def stage_counts(found: Iterable[Finding]) -> dict[str, Counter[Verdict]]:
 
 def broken_steps(report: Report) -> tuple[Item, ...]:
     """What is not good for another reason than failing tests alone: images, runners, deadlines, collection."""
-    return tuple(one for one in causes(report) if not _only_tests(one))
+    return tuple(one for one in causes(report) if not is_of_tests_alone(one))
 
 
 def failed_stages(report: Report) -> tuple[Item, ...]:
     """Stages that are not good because tests of theirs failed, and for no other reason."""
-    return tuple(one for one in causes(report) if _only_tests(one))
+    return tuple(one for one in causes(report) if is_of_tests_alone(one))
 
 
 def incidents(report: Report) -> tuple[Incident, ...]:
@@ -127,7 +127,8 @@ def incidents(report: Report) -> tuple[Incident, ...]:
 
 def incident_line(incident: Incident) -> str:
     """`30 tests, 4 cells, since 2026-11-17 (4 nights)`; all of it our own words."""
-    parts = [plural(len(incident.tests), "test"), plural(len(incident.cells), "cell")]
+    parts = [plural(len(incident.tests), "test")] if incident.tests else []
+    parts.append(plural(len(incident.cells), "cell"))
     parts += [since_text(incident.since, incident.nights)] if incident.since else []
     return ", ".join(parts)
 
@@ -158,17 +159,27 @@ _WAITS = frozenset({Verdict.RECURRING, Verdict.FLAKY, Verdict.ENVIRONMENT, Verdi
 
 def headlines(report: Report) -> tuple[Headline, ...]:
     """Everything that a person in charge must know, most urgent first: what is new, then what was there before."""
-    known = [(one.verdict in _WAITS, _of_incident(one)) for one in incidents(report)]
-    broken = [(False, _of_step(item)) for item in broken_steps(report)]
+    # An incident without tests is one of steps, and these have lines of their own.
+    known = [(one.verdict in _WAITS, _of_incident(one)) for one in incidents(report) if one.tests]
+    broken = [(False, one) for one in _of_steps(broken_steps(report))]
     found = [*known, *broken, *_of_stages(report)]
     return tuple(one for _, one in sorted(found, key=lambda pair: pair[0]))
 
 
-def _of_step(item: Item) -> Headline:
+def _of_steps(items: Iterable[Item]) -> list[Headline]:
+    """Steps that broke in the same way are one line: it names the first of them."""
+    alike: dict[tuple[str, str], list[Item]] = {}
+    for item in items:
+        alike.setdefault((item.word, item.outcome.message or item.label), []).append(item)
+    return [_of_step(own[0], others=len(own) - 1) for own in alike.values()]
+
+
+def _of_step(item: Item, *, others: int) -> Headline:
+    title = f"{item.label} and {plural(others, 'other step')}" if others else item.label
     detail = short_line(item.outcome.message or "", _LONGEST_DETAIL) or (
         plural(len(item.failures), "failing test") if item.failures else ""
     )
-    return Headline(word=item.word, title=item.label, detail=detail, anchor=item.anchor, item=item)
+    return Headline(word=item.word, title=title, detail=detail, anchor=item.anchor, item=item)
 
 
 def _of_incident(one: Incident) -> Headline:
@@ -210,7 +221,8 @@ def _of_stages(report: Report) -> list[tuple[bool, Headline]]:
     ]
 
 
-def _only_tests(item: Item) -> bool:
+def is_of_tests_alone(item: Item) -> bool:
+    """Whether a step is not good because tests of it failed, and for no other reason."""
     return isinstance(item.outcome, StageOutcome) and (
         item.outcome.status is StageStatus.FAILED and bool(item.outcome.failures)
     )

@@ -7,10 +7,12 @@ start a tag, make a link or mention a person.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from nightly_pipeline.model.findings import counts_text, findings, is_of_tests_alone, stage_counts
 from nightly_pipeline.model.links import NO_LINKS, Links, safe_address
+from nightly_pipeline.model.markdown_past import past_markdown
+from nightly_pipeline.model.markdown_text import code_block, code_span, escape_cell
 from nightly_pipeline.model.outcomes import TestFailure
 from nightly_pipeline.model.quantities import NOTHING, duration_text, instant_text, minutes_text
 from nightly_pipeline.model.reading import (
@@ -31,14 +33,14 @@ from nightly_pipeline.model.reading import (
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id
-from nightly_pipeline.model.untrusted import excerpt, one_line, short_line
+from nightly_pipeline.model.untrusted import excerpt, short_line
+
+__all__ = ["code_block", "code_span", "escape_cell", "report_markdown", "summary_table"]
 
 TABLE_COLUMNS = ("Stage", "Status", "Runner", "Duration (min)", "Artifacts")
 CHARACTERS = 60_000
 """A pull request's comment takes 65,536."""
 
-_PLAIN = re.compile(r"[^\w \-./,;()=+%…—✓✗?]|(?<![^\W_])_|_(?![^\W_])")
-_WEB_PREFIX = re.compile(r"www\.", re.IGNORECASE)
 _FAILURES_SHOWN = 20
 _TEST_CHARACTERS, _MESSAGE_LINES, _MESSAGE_CHARACTERS = 300, 15, 1_200
 
@@ -50,7 +52,7 @@ def summary_table(report: Report, links: Links = NO_LINKS) -> str:
 
 
 def report_markdown(report: Report, links: Links = NO_LINKS, *, characters: int = CHARACTERS) -> str:
-    """The whole report: verdict, engine, problems, table, counts.
+    """The whole report: verdict, engine, what the past says of it, problems, table, counts.
 
     Args:
         report: what is shown.
@@ -59,35 +61,10 @@ def report_markdown(report: Report, links: Links = NO_LINKS, *, characters: int 
             the verdict, the table and the counts always stand.
     """
     head, tail = _head(report, links), _tail(report, links)
-    problems = _problems(report, links, characters - len(head) - len(tail))
-    return f"{head}{problems}{tail}"
-
-
-def escape_cell(text: str) -> str:
-    """Text for a table cell or a paragraph, none of which means anything to Markdown or HTML."""
-    escaped = _PLAIN.sub(lambda match: f"&#{ord(match[0])};", one_line(text))
-    return _WEB_PREFIX.sub(lambda match: f"{match[0][:-1]}&#46;", escaped).replace("&#64;", "&#64;\u200b")
-
-
-def code_span(text: str) -> str:
-    """One line of text as inline code, for paragraphs and lists (a table cell needs `escape_cell`)."""
-    line = one_line(text)
-    if not line:
-        return "(empty)"
-    fence = "`" * (_longest_run(line) + 1)
-    pad = " " if line.startswith("`") or line.endswith("`") else ""
-    return f"{fence}{pad}{line}{pad}{fence}"
-
-
-def code_block(text: str, *, indent: str = "") -> str:
-    """Lines of text as a fenced block, each line indented (to stay inside a list's item)."""
-    fence = "`" * max(3, _longest_run(text) + 1)
-    lines = [f"{fence}text", *text.split("\n"), fence]
-    return "\n".join(f"{indent}{line}" for line in lines) + "\n"
-
-
-def _longest_run(text: str) -> int:
-    return max((len(run) for run in re.findall("`+", text)), default=0)
+    room = characters - len(head) - len(tail)
+    past = past_markdown(report, room * 2 // 3)
+    problems = _problems(report, links, room - len(past))
+    return f"{head}{past}{problems}{tail}"
 
 
 def _row(item: Item, links: Links) -> str:
@@ -157,9 +134,10 @@ def _problems(report: Report, links: Links, budget: int) -> str:
     heading = f"## Problems ({len(found)})\n\n"
     after = _following(following)
     budget -= len(heading) + len(after) + 80
+    verdicts = _verdicts(report)
     shown: list[str] = []
     for item in found:
-        text = _problem(item, links, budget)
+        text = _problem(item, links, budget, verdicts)
         if len(text) > budget:
             break
         shown.append(text)
@@ -172,12 +150,22 @@ def _problems(report: Report, links: Links, budget: int) -> str:
     return heading + "".join(shown) + more + after
 
 
-def _problem(item: Item, links: Links, budget: int) -> str:
+def _verdicts(report: Report) -> dict[str, str]:
+    """What the tests of each stage are, where the past was asked: then they are listed by verdict, once."""
+    if report.judgement is None:
+        return {}
+    counted = stage_counts(one for group in findings(report).values() for one in group)
+    return {label: counts_text(found, judged=True) for label, found in counted.items()}
+
+
+def _problem(item: Item, links: Links, budget: int, verdicts: Mapping[str, str]) -> str:
     lines = [f"### {item.symbol} {escape_cell(item.label)}: {item.word}\n\n"]
     if item.outcome.message:
         lines.append(code_block(_cut(item.outcome.message)) + "\n")
     if item.outcome.artifacts:
         lines.append(f"{_artifacts(item, links)}\n\n")
+    if is_of_tests_alone(item) and item.label in verdicts:
+        return "".join([*lines, f"{verdicts[item.label]}\n\n"])
     return "".join(lines) + _failing_tests(item.failures, budget - sum(len(line) for line in lines))
 
 

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from nightly_pipeline.model.findings import is_of_tests_alone
 from nightly_pipeline.model.outcomes import StageOutcome, TestFailure
 from nightly_pipeline.model.quantities import NOTHING, duration_text, minutes_text
 from nightly_pipeline.model.reading import (
@@ -32,6 +33,7 @@ from nightly_pipeline.model.reading import (
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id
 from nightly_pipeline.model.untrusted import excerpt, first_line, one_line, short_line
+from nightly_pipeline.terminal.past import past_of
 from nightly_pipeline.terminal.words import (
     STYLES,
     add_group,
@@ -51,6 +53,7 @@ def report_tables(report: Report) -> RenderableType:
         _everything(report),
         *_problems(report),
         *_following(consequences(report)),
+        *past_of(report),
         *_counts(report),
         Text(),
         *_verdict(report),
@@ -89,7 +92,8 @@ def _problems(report: Report) -> Iterator[RenderableType]:
         yield status_text(item).append(f"  {one_line(item.label)}", style="bold")
         if item.outcome.message:
             yield _indented(plain_text(_cut(item.outcome.message)))
-        yield from _failing_tests(item.failures)
+        if not (report.judgement and is_of_tests_alone(item)):  # else they are listed by verdict
+            yield from _failing_tests(item.failures)
 
 
 def _failing_tests(failures: Sequence[TestFailure]) -> Iterator[RenderableType]:

@@ -96,7 +96,16 @@ def test_sections_come_in_the_order_in_which_a_person_asks(tree) -> None:
     names = [one.get("aria-labelledby") for one in tree.xpath("//main/section")]
     groups = [one.get("aria-labelledby") for one in section(tree, "tests").xpath("./section")]
 
-    assert names[:7] == ["news", "matrix", "incidents", "problems", "tests", "trends", "changes"]
+    assert names[:8] == [
+        "news",
+        "matrix",
+        "incidents",
+        "problems",
+        "tests",
+        "quarantine",
+        "trends",
+        "changes",
+    ]
     assert groups == [
         f"tests-{word}" for word in ("new", "recurring", "flaky", "environment", "fixed", "quarantined")
     ]
@@ -186,6 +195,35 @@ def test_what_changed_names_commits_digests_bases_packages_sizes_and_times(tree)
     assert rows[0][3:5] == ["8.0 GB → 9.1 GB +13.7 %", "1 h 7 min → 1 h 16 min +13.7 %"]
     assert rows[0][5] == "3 packagestorch 2.13.0 → 2.13.1+ flashinfer-python 0.6.2- xformers 0.0.34"
     assert rows[1][2:] == ["same", "7.4 GB", "1 h 7 min", "—"]
+
+
+def test_the_quarantine_says_what_until_when_and_why(tree) -> None:
+    [row] = [[words(cell) for cell in row] for row in section(tree, "quarantine").xpath(".//tbody/tr")]
+
+    assert row == [
+        "tests/unit/test_tokenizer.py::test_keeps_emoji[🙂]",
+        "active",
+        "1",
+        "@tokenizer",
+        "the terminal of the suite has no emoji https://issues.example/812",
+        "2026-12-01",
+    ]
+
+
+def test_an_incident_of_steps_has_no_tests_and_its_steps_are_one_line_on_top() -> None:
+    message = "the daemon of gpu-l40-amd64 did not answer"
+    lost = [stage("vllm", "amd64", name, "infra_error", message=message) for name in ("unit", "integration")]
+    incident = (
+        judgement().incidents[1].model_copy(update={"tests": (), "title": f"unit infra_error: {message}"})
+    )
+    tree = page(with_judgement(whole_night(*lost), Judgement(incidents=(incident,))))
+
+    assert [words(one) for one in section(tree, "news").xpath(".//li")] == [
+        f"? infra_error vllm/amd64/unit and 1 other step {message}"
+    ]
+    [card] = section(tree, "incidents").xpath(".//article")
+    assert words(card.find_class("reach")[0]) == "2 cells, since tonight"
+    assert not [one for one in card.xpath(".//summary") if "test" in words(one)]
 
 
 def test_drifts_are_listed_the_largest_first(tree) -> None:
@@ -301,6 +339,9 @@ def _with_text(text: str) -> Report:
     )
     judged = base.model_copy(
         update={
+            "quarantine": (
+                base.quarantine[0].model_copy(update={"test": text, "reason": text, "owner": text}),
+            ),
             "verdicts": (verdict("vllm/amd64/unit", f"t {text}", "new", "F", **words_),),
             "incidents": (incident,),
             "drifts": (base.drifts[2].model_copy(update={"name": f"n {text}"}),),
