@@ -121,6 +121,9 @@ class EcrRepositories:
             if self._registry.create is None:
                 raise
             self._create(name)
+        except RegistryForbidden:  # who may not look may push all the same, and the push will tell
+            if self._registry.create is not None:
+                raise
 
     def _create(self, name: str) -> None:
         ecr = ecr_client(self._registry)

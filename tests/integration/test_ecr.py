@@ -146,6 +146,15 @@ def test_a_repository_with_a_key_of_ones_own(ecr):
     assert found["imageScanningConfiguration"] == {"scanOnPush": False}
 
 
+def test_who_may_not_look_at_repositories_may_push_all_the_same(ecr, source, image, source_program):
+    ecr.create("nightly")
+    said = Answer(400, {}, b'{"__type": "AccessDeniedException", "message": "ecr:DescribeRepositories"}')
+    ecr.api.troubles = [Trouble(answer=said)]
+    with opened(ecr, create=None) as registry:
+        registry.copy_from(source, image)
+    assert_whole(ecr, image, source_program)
+
+
 def test_repositories_are_asked_for_once(ecr):
     require = repositories_of(settings(ecr))
     for _ in range(3):
