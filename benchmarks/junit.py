@@ -1,6 +1,7 @@
 """Merging the JUnit files of a night's 24 stages: ours, and junitparser's as far as it goes, each in its own process.
 
-One case in a hundred failed, with a traceback of 2 kB; files are what `write_junit` writes, in size and shape.
+Then reading a file of 200 MB that somebody else may have written. One case in a hundred failed, with a traceback of
+2 kB; files are what `write_junit` writes, in size and shape.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 
 OURS = MEASURED.format(
     imports="from nightly_pipeline.tools.junit import merge_junit", work="merge_junit(files, merged)"
 )
+READING = MEASURED.format(
+    imports="from nightly_pipeline.tools.junit import read_junit", work="read_junit(files[0])"
+)
 JUNITPARSERS = MEASURED.format(
     imports="from junitparser import JUnitXml",
     work="document = JUnitXml()\nfor file in files: document += JUnitXml.fromfile(str(file))\n"
@@ -45,6 +49,8 @@ def measure(_frameworks: list[str]) -> None:
     for cases in SIZES:
         with tempfile.TemporaryDirectory(prefix="nightly-bench-") as name:
             _print(cases, Path(name))
+    with tempfile.TemporaryDirectory(prefix="nightly-bench-") as name:
+        _print_reading(Path(name))
 
 
 def _print(cases: int, folder: Path) -> None:
@@ -56,6 +62,21 @@ def _print(cases: int, folder: Path) -> None:
         theirs, their_peak, _ = _run(JUNITPARSERS, sources, folder / "theirs.xml")
         line += f" {theirs:>11.2f} s {their_peak:>5.0f} MB {theirs / seconds:>6.1f}x"
     print(line, flush=True)
+
+
+def _print_reading(folder: Path) -> None:
+    path = folder / "large" / "0.xml"
+    path.parent.mkdir()
+    text = FRAME * 20
+    with path.open("w", encoding="utf-8") as file:
+        file.write('<testsuite name="large">')
+        for number in range(200_000_000 // len(text)):
+            file.write(f'<testcase name="{number}" classname="c"><failure>{text}</failure></testcase>')
+        file.write("</testsuite>")
+    seconds, peak, before = _run(READING, path.parent, folder / "unused")
+    print(
+        f"reading {path.stat().st_size / 1e6:.0f} MB: {seconds:.2f} s, {peak - before:.0f} MB more than before"
+    )
 
 
 def _run(program: str, sources: Path, merged: Path) -> list[float]:
