@@ -66,12 +66,26 @@ class StageTools:
 
 @dataclass(frozen=True)
 class StageRun:
-    """One planned stage in one run, and the image it tests (None when there is none)."""
+    """One planned stage in one run, and the image it tests (None when there is none).
+
+    `only` names the tests to run, by node id; empty is everything the stage's markers select.
+    """
 
     planned: PlannedStage
     date: str
     run_id: str
     image: ImageOutcome | None
+    only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Conducted:
+    """What a container left behind, and what that means for the stage."""
+
+    evidence: StageEvidence
+    status: StageStatus
+    message: str | None
+    duration_s: float
 
 
 def run_stage(run: StageRun, tools: StageTools, log: LineSink) -> StageOutcome:
@@ -83,7 +97,7 @@ def run_stage(run: StageRun, tools: StageTools, log: LineSink) -> StageOutcome:
     started, clock = datetime.now(UTC), monotonic()
     fields: dict[str, Any] = {"status": StageStatus.CANCELLED, "message": "interrupted"}
     try:
-        fields = _test(run, run.image, tools, log) if run.image and run.image.digest else _blocked()
+        fields = _test(run, tools, log) if run.image and run.image.digest else _blocked()
     except NightlyError as error:
         fields = {"status": StageStatus.INFRA_ERROR, "message": str(error)}
     except Exception as error:
@@ -103,7 +117,7 @@ def container_spec(run: StageRun, tools: StageTools, config: Mapping[str, Any]) 
     return ContainerSpec(
         image=tools.registry.reference((image and image.digest) or ""),
         entrypoint=("python3",),
-        command=_pytest_arguments(planned),
+        command=_pytest_arguments(run),
         environment=_environment(planned, tools, config),
         run_id=run.run_id,
         step="/".join(planned.key),
@@ -121,9 +135,20 @@ def container_spec(run: StageRun, tools: StageTools, config: Mapping[str, Any]) 
     )
 
 
-def _pytest_arguments(planned: PlannedStage) -> tuple[str, ...]:
-    arguments = ("-m", "pytest", "-p", PLUGIN_MODULE, "-p", "no:cacheprovider", "-m", planned.markers, SUITE)
-    return (*arguments, "--collect-only", "-q") if planned.mode == "collect" else arguments
+def _pytest_arguments(run: StageRun) -> tuple[str, ...]:
+    what = tuple(f"{SUITE}/{node_id}" for node_id in run.only) or (SUITE,)
+    arguments = (
+        "-m",
+        "pytest",
+        "-p",
+        PLUGIN_MODULE,
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        run.planned.markers,
+        *what,
+    )
+    return (*arguments, "--collect-only", "-q") if run.planned.mode == "collect" else arguments
 
 
 def _environment(planned: PlannedStage, tools: StageTools, config: Mapping[str, Any]) -> dict[str, str]:
@@ -150,8 +175,13 @@ def _secrets(planned: PlannedStage, tools: StageTools) -> dict[str, str]:
     }
 
 
-def _test(run: StageRun, image: ImageOutcome, tools: StageTools, log: LineSink) -> dict[str, Any]:
-    config = tools.registry.config_of(image.digest or "")
+def conduct(run: StageRun, tools: StageTools, log: LineSink) -> Conducted:
+    """Run the container of a stage to its end, and fold what its tests left; log and evidence are in the workspace.
+
+    Raises:
+        NightlyError: runner, daemon or registry.
+    """
+    config = tools.registry.config_of((run.image and run.image.digest) or "")
     secrets = tuple(_secrets(run.planned, tools).values())
     with KeptLog(log, tools.workspace / LOG_FILE) as kept, tools.logins.docker_config() as docker_config:
         spec = replace(container_spec(run, tools, config), docker_config=docker_config)
@@ -160,16 +190,22 @@ def _test(run: StageRun, image: ImageOutcome, tools: StageTools, log: LineSink) 
         )
     evidence = _evidence(result, tools.workspace / EVIDENCE_FILE, secrets)
     status, message = stage_status(evidence, mode=run.planned.mode, container=result)
+    return Conducted(evidence, status, message, round(result.duration_s, 3))
+
+
+def _test(run: StageRun, tools: StageTools, log: LineSink) -> dict[str, Any]:
+    done = conduct(run, tools, log)
+    problem = None if done.status in GOOD_STAGE else f"{done.status.value}: {done.message}"
     try:
-        _export(run, tools, evidence, None if status in GOOD_STAGE else f"{status.value}: {message}")
+        _export(run, tools, done.evidence, problem)
     except (NightlyError, OSError) as error:  # the verdict stands on the evidence, not on its export
         log(f"{JUNIT_FILE} could not be written: {error}")
     return {
-        "status": status,
-        "message": message,
-        "counts": evidence.counts,
-        "failures": failures_of(evidence),
-        "duration_s": round(result.duration_s, 3),
+        "status": done.status,
+        "message": done.message,
+        "counts": done.evidence.counts,
+        "failures": failures_of(done.evidence),
+        "duration_s": done.duration_s,
     }
 
 
