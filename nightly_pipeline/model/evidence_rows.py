@@ -21,15 +21,15 @@ from nightly_pipeline.model.evidence_records import (
     TestRecord,
 )
 from nightly_pipeline.model.history import BAD_RESULTS, TestResult, TestRow
-from nightly_pipeline.model.outcomes import StageOutcome, StageStatus
+from nightly_pipeline.model.outcomes import GOOD_STAGE, StageOutcome, StageStatus
 from nightly_pipeline.model.signature import signature_of
 from nightly_pipeline.model.untrusted import clip
 
 MESSAGE_LINES = 8
 MESSAGE_LIMIT = 1000
 
-_STOPPED_FROM_OUTSIDE = frozenset({StageStatus.CANCELLED, StageStatus.INFRA_ERROR})
-"""A stage that ended so says nothing against the test that was running."""
+_BLAMES_NOBODY = frozenset({StageStatus.CANCELLED, StageStatus.INFRA_ERROR}) | GOOD_STAGE
+"""A stage that was stopped from outside, or was good, says nothing against a test whose end is not in the evidence."""
 
 _END_OF_PROCESS = frozenset({StageStatus.TIMED_OUT, StageStatus.CRASHED})
 
@@ -63,7 +63,7 @@ def rows_of_stage(
         outcome: what became of the stage: its cell, run, runner, image and engine.
         revision: the commit the image was built from.
     """
-    unseen = outcome.status in _STOPPED_FROM_OUTSIDE or (evidence.finished and evidence.lost > 0)
+    unseen = outcome.status in _BLAMES_NOBODY or (evidence.finished and evidence.lost > 0)
     stage = _Stage(outcome, _facts(outcome, revision), evidence.blame, unseen=unseen)
     rows = {error.node_id: stage.uncollected(error) for error in evidence.collect_errors}
     for test in evidence.tests:
