@@ -60,8 +60,11 @@ def send_blobs(
             yield chunk
 
     distinct = {blob.digest: blob for blob in blobs}.values()
+    largest_first = sorted(
+        distinct, key=lambda blob: -blob.size
+    )  # else a long one may be left alone at the end
     with ThreadPoolExecutor(client.settings.parallel_blobs, thread_name_prefix="copy") as pool:
-        futures = [pool.submit(send_blob, client, blob, open_blob, mount_from) for blob in distinct]
+        futures = [pool.submit(send_blob, client, blob, open_blob, mount_from) for blob in largest_first]
         try:
             return sum(future.result() for future in as_completed(futures))
         finally:  # on a failure or an interrupt, the others must not go on for gigabytes

@@ -85,6 +85,16 @@ def test_what_cannot_be_mounted_is_uploaded(ecr):
     assert everything_of(ecr, "b") == everything_of(ecr)
 
 
+def test_the_largest_layer_is_sent_first(ecr, acr):
+    layers = [noise(1, 10), noise(2, 300_000), noise(3, 1000)]
+    one_by_one = ClientSettings(parallel_blobs=1)
+    with OciRegistry("acr", acr.host, "nightly", insecure=True, settings=one_by_one) as destination:
+        destination.copy_from(client(ecr), ecr.add_image("nightly", layers=layers, attested=False))
+    uploads = [path for method, path in acr.requests if method == "PUT" and "/uploads/" in path]
+    assert digest_of(layers[1]).removeprefix("sha256:") in uploads[0]
+    assert digest_of(layers[2]).removeprefix("sha256:") in uploads[1]
+
+
 def test_what_is_absent_is_not_copied(ecr, acr):
     with pytest.raises(RegistryConflict, match="cannot be copied"):
         client(acr).copy_from(client(ecr), digest_of(b"absent"))
