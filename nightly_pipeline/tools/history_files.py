@@ -40,6 +40,7 @@ NIGHT_PART = "night"
 ROWS_A_GROUP = 4096
 LOCK_PATIENCE_S = 60.0
 _LONGEST_NAMES = 220
+_LISTINGS = 20
 _MONTH = re.compile(r"month=(\d{4}-\d{2})")
 _RUN = re.compile(r"(\d{4}-\d{2}-\d{2}),([^,]+),([^,]+)\.parquet")
 _WHOLE = re.compile(r"whole,(\d+)\.parquet")
@@ -104,9 +105,7 @@ def months(root: Path, *, since: str | None = None, until: str | None = None) ->
 def _month(root: Path, name: str, since: str, until: str) -> Month:
     folder = root / f"month={name}"
     runs, wholes, strangers = [], {}, []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(TEMPORARY):
-            continue
+    for path in _listed(folder):
         if match := _RUN.fullmatch(path.name):
             file = RunFile(path, match.group(1), unquote(match.group(2)), unquote(match.group(3)))
             if since <= file.date <= until:
@@ -118,6 +117,17 @@ def _month(root: Path, name: str, since: str, until: str) -> Month:
     number = max(wholes, default=0)
     replaced = tuple(path for other, path in wholes.items() if other != number)
     return Month(name, folder, tuple(runs), wholes.get(number), number, replaced, tuple(strangers))
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What is in a folder, as it was at one moment: while it is listed, a packing may put in and take out."""
+    names: list[str] = []
+    for _ in range(_LISTINGS):
+        before, names = names, sorted(path.name for path in folder.iterdir())
+        names = [name for name in names if not name.startswith(TEMPORARY)]
+        if names == before:
+            break
+    return [folder / name for name in names]
 
 
 def run_path(root: Path, day: str, run_id: str, part: str) -> Path:
