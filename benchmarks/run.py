@@ -13,7 +13,7 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import copy, definitions, evidence, history, junit, night
+from benchmarks import copy, definitions, evidence, history, junit, night, page, verdicts
 
 BENCHMARKS = {
     "definitions": definitions.measure,
@@ -21,6 +21,8 @@ BENCHMARKS = {
     "evidence": evidence.measure,
     "junit": junit.measure,
     "history": history.measure,
+    "verdicts": verdicts.measure,
+    "page": page.measure,
     "night": night.measure,
 }
 
