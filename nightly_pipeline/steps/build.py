@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
-from nightly_pipeline.errors import BuildError, BuildTimedOut, NightlyError
+from nightly_pipeline.errors import BuildError, BuildTimedOut, NightlyError, RegistryError
 from nightly_pipeline.model.metrics import BuildMetrics
 from nightly_pipeline.model.outcomes import ImageOutcome, ImageStatus
 from nightly_pipeline.model.plan import PlannedImage
@@ -79,7 +79,7 @@ def build_image(run: ImageRun, tools: BuildTools, log: LineSink) -> ImageOutcome
             result = _build(run, tools, kept)
             metrics = result.metrics
             _look_into(run, tools, result.digest, kept)
-            _list_packages(run, tools, result.digest)
+            _list_packages(run, tools, result.digest, kept)
             metrics = _measured(metrics, tools.registry, result.digest, before)
             fields = _settle(run, tools, result.digest, kept)
             fields["size_bytes"] = metrics.image_bytes
@@ -149,11 +149,20 @@ def _look_into(run: ImageRun, tools: BuildTools, digest: str, log: LineSink) -> 
         _check_sanity(run, tools, digest, log)
 
 
-def _list_packages(run: ImageRun, tools: BuildTools, digest: str) -> None:
-    """Read the package list back from the registry, and keep it: nights are compared after their images are gone."""
+def _list_packages(run: ImageRun, tools: BuildTools, digest: str, log: LineSink) -> None:
+    """Read the package list back from the registry, and keep it: nights are compared after their images are gone.
+
+    One that is attached and cannot be read (too long, of another form) fails no image; it is not kept.
+    """
     if run.planned.kind != "runtime" or tools.sbom_generator is None:
         return
-    packages = packages_of(tools.registry, digest, run.planned.platform)
+    try:
+        packages = packages_of(tools.registry, digest, run.planned.platform)
+    except RegistryError as error:
+        if type(error) is not RegistryError:  # the registry could not be asked, or holds something else
+            raise
+        log(f"no package list is kept: {error.message}")
+        return
     if not packages:
         raise BuildError(
             f"{tools.sbom_generator} was to list the packages of {tools.registry.reference(digest)}, but"

@@ -39,7 +39,7 @@ def packages_of(registry: Registry, digest: str, platform: str | None = None) ->
         platform: which image of an index of several, `linux/arm64`; None will do where there is one.
 
     Raises:
-        RegistryConflict: the image or its platform is not there.
+        RegistryConflict: the image or its platform is not there, or what is attached is about another image.
         RegistryError: what is attached cannot be read; or the registry refused, or could not be asked.
     """
     statement = _statement(registry, digest, platform, [SPDX])
@@ -71,7 +71,7 @@ def _statement(
         if layer.get("annotations", {}).get(_PREDICATE_TYPE) in set(kinds):
             statement = _read(registry, digest, layer)
             if image not in subjects_of(statement):
-                raise _unreadable(registry, digest, f"it is not about {image}")
+                raise RegistryConflict(f"an attestation of {registry.reference(digest)} is not about {image}")
             return statement
     return None
 

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from nightly_pipeline.errors import RegistryUnavailable
 from nightly_pipeline.model.outcomes import ImageStatus
 from nightly_pipeline.model.supply_chain import read_packages_json
+from nightly_pipeline.steps import supply_chain
 from nightly_pipeline.steps.build import reuse_image
 from tests.factories import RUN_ID, planned_image
 from tests.unit.steps.building import ENGINE, FOLDER, FRAMEWORK, build, image_run, kept, make_tools
@@ -55,6 +57,22 @@ def test_a_list_that_was_asked_for_and_is_not_there_fails_the_image(tools, packa
     assert outcome.status is ImageStatus.FAILED
     assert said in outcome.message
     assert "nightly-vllm-amd64" not in tools.registry.tags
+
+
+def test_a_list_that_cannot_be_read_fails_no_image_and_is_not_kept(tools, monkeypatch):
+    monkeypatch.setattr(supply_chain, "MOST_STATEMENT_BYTES", 10)
+    outcome = build(tools)
+
+    assert outcome.status is ImageStatus.BUILT
+    assert "packages" not in outcome.artifacts
+    assert "no package list is kept: an attestation of localhost:5000/nightly@" in kept(tools, "build.log")
+
+
+def test_a_registry_that_cannot_be_asked_for_the_list_is_no_image_without_one(tools):
+    tools.registry.failures["open_blob"] = RegistryUnavailable("503")
+    outcome = build(tools)
+
+    assert (outcome.status, "503" in outcome.message) == (ImageStatus.FAILED, True)
 
 
 def test_a_reused_image_points_at_the_list_of_the_run_that_built_it(tools):

@@ -97,7 +97,7 @@ def test_a_list_about_another_image_is_not_believed(registry):
     other = [{"name": "image", "digest": {"sha256": "0" * 64}}]
     digest = registry.add_image(statements=[{**spdx("a"), "subject": other}])
 
-    with pytest.raises(RegistryError, match="it is not about sha256:"):
+    with pytest.raises(RegistryConflict, match="is not about sha256:"):
         packages_of(registry, digest)
 
 
