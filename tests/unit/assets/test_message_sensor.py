@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -168,3 +170,19 @@ def test_a_thread_that_has_not_looked_yet_ends_at_once(settings, instance, slack
     with Follower(instance, settings, NIGHT, first_look_s=60):
         pass
     assert time.monotonic() - began < 5
+
+
+def test_a_slack_that_never_answers_holds_the_command_up_for_seconds_only(tmp_path: Path, instance) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        environment = {
+            "NIGHTLY_HOME": str(tmp_path / "home"),
+            "NIGHTLY_SLACK_CHANNEL": "nightly",
+            "NIGHTLY_SLACK_BASE_URL": f"http://127.0.0.1:{deaf.getsockname()[1]}/api/",
+            "SLACK_BOT_TOKEN": TOKEN,
+        }
+        settings = load_settings("local", environment=environment, root=tmp_path)
+        begin(instance, build_definitions(settings).resolve_job_def("nightly"))
+        with ExitStack() as held, Follower(instance, settings, NIGHT, first_look_s=0.05):
+            held.enter_context(deaf.accept()[0])
+            began = time.monotonic()
+        assert time.monotonic() - began < 7
