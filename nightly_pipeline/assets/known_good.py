@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from nightly_pipeline.assets.output import print_line
+from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.model.plan import SUMMARY_KEY
 from nightly_pipeline.model.promotion import PromotionRule
 from nightly_pipeline.model.report import Report
@@ -85,11 +86,17 @@ def this_person() -> str:
 def promote_after(
     report: Report, settings: Settings, store: ArtifactStore, *, run_id: str
 ) -> list[FrameworkPromotion]:
-    """Promote what is good of a night by itself; nothing where the profile leaves it to people."""
+    """Promote what is good of a night by itself; nothing where the profile leaves it to people.
+
+    What goes wrong is told, not raised: the night's verdict is told either way.
+    """
     if not settings.promotion.automatic:
         return []
     who = f"run {short_run_id(run_id)}"
-    tools = promote_tools(settings, store)
+    try:
+        tools = promote_tools(settings, store)
+    except NightlyError as error:
+        return [FrameworkPromotion("every framework", "failed", str(error))]
     return promote_night(report, promotion_rule(settings), tools, who=who, log=print_line)
 
 

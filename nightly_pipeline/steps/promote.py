@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from nightly_pipeline.errors import NightlyError, RegistryConflict, RegistryUnavailable, UsageError
+from nightly_pipeline.errors import (
+    NightlyError,
+    RegistryConflict,
+    RegistryError,
+    RegistryUnavailable,
+    UsageError,
+)
 from nightly_pipeline.model.masking import mask
 from nightly_pipeline.model.oci import INDEX_TYPE, digest_of_bytes, is_index, join_indexes
 from nightly_pipeline.model.promotion import Candidate, PromotedImage, PromotionRecord
@@ -164,7 +170,7 @@ def promoted_night(registry: Registry, framework: str) -> dict[str, str] | None:
     found = registry.manifest(known_good_tag(framework))
     if found is None:
         return None
-    annotations = json.loads(found[0]).get("annotations") or {}
+    annotations = _document(registry, known_good_tag(framework), found[0]).get("annotations") or {}
     names = {"date": DATE, "run_id": RUN, "reason": REASON, "source_revision": REVISION}
     said = {name: str(annotations[key]) for name, key in names.items() if key in annotations}
     return {"digest": digest_of_bytes(found[0]), **said}
@@ -192,9 +198,11 @@ def _index(order: Order, tools: PromoteTools) -> bytes:
     do not move has nothing to refuse.
     """
     new = _joined(order, tools)
+    children = json.loads(new)["manifests"]
     for registry in tools.registries.values():
-        found = registry.manifest(known_good_run_tag(order.candidate.framework, order.candidate.run_id))
-        if found is not None and _children(found[0]) == _children(new):
+        tag = known_good_run_tag(order.candidate.framework, order.candidate.run_id)
+        found = registry.manifest(tag)
+        if found is not None and _document(registry, tag, found[0]).get("manifests") == children:
             return found[0]
     return new
 
@@ -222,7 +230,7 @@ def _part(registry: Registry, image: PromotedImage) -> dict[str, Any]:
     if found is None:
         raise RegistryConflict(f"{registry.role}: {registry.reference(image.digest)} is not there any more")
     content, media_type = found
-    document: dict[str, Any] = json.loads(content)
+    document = _document(registry, image.digest, content)
     if is_index(document):
         return document
     platform = dict(zip(("os", "architecture", "variant"), image.platform.split("/"), strict=False))
@@ -230,8 +238,14 @@ def _part(registry: Registry, image: PromotedImage) -> dict[str, Any]:
     return {"manifests": [entry]}
 
 
-def _children(index: bytes) -> Any:
-    return json.loads(index).get("manifests")
+def _document(registry: Registry, name: str, content: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(content)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise RegistryError(f"{registry.role}: {registry.reference(name)} is not a manifest")
+    return document
 
 
 def _serve(registry: Registry, plan: PromotionPlan, signer: Signer | None, log: LineSink) -> None:

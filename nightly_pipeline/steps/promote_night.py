@@ -53,9 +53,9 @@ def _promote_one(  # noqa: PLR0913, PLR0917 - what the loop above hands on
     candidate = assessment.candidate
     if candidate is None or assessment.problems:
         return FrameworkPromotion(framework, "not_good", assessment.text)
-    if held := superseded(candidate, tools.records.of(framework)):
-        return FrameworkPromotion(framework, "held", held)
     try:
+        if held := superseded(candidate, tools.records.of(framework)):
+            return FrameworkPromotion(framework, "held", held)
         order = Order(candidate, NIGHTLY_REASON, who, automatic=True, excused=assessment.excused)
         plan = plan_promotion(order, tools)
         record = promote(plan, tools, log)

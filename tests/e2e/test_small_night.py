@@ -47,6 +47,19 @@ def test_the_night_is_green_and_says_it_is_mock(night: SmallNight, report: dict)
     assert report["source_revision"] == git(night.source, "rev-parse", "HEAD")
 
 
+def test_what_was_tested_is_known_good_in_both_registries(night: SmallNight, report: dict) -> None:
+    tested = {image["arch"]: image["digest"] for image in report["images"] if image["kind"] == "runtime"}
+    assert {stage["image_digest"] for stage in report["stages"]} == set(tested.values())
+    for host in (ECR, ACR):
+        for arch, digest in tested.items():
+            assert manifest(host, night.repository, f"known-good-vllm-{arch}")[0] == digest
+        _, index = manifest(host, night.repository, "known-good-vllm")
+        parts = [manifest(host, night.repository, digest)[1]["manifests"] for digest in tested.values()]
+        assert index["manifests"] == [child for part in parts for child in part]
+        said = index["annotations"]
+        assert (said["io.nightly.date"], said["io.nightly.run-id"]) == (report["date"], report["run_id"])
+
+
 def test_every_planned_thing_is_in_the_report_once(report: dict) -> None:
     assert {(row["framework"], row["arch"], row["kind"]) for row in report["images"]} == {
         (*cell, kind) for cell in CELLS for kind in ("framework", "runtime")

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from nightly_pipeline.assets import retention
+from nightly_pipeline.assets import known_good, retention
 from nightly_pipeline.assets.known_good import (
     known_good_result,
     promote_after,
@@ -19,6 +19,7 @@ from nightly_pipeline.assets.known_good import (
 )
 from nightly_pipeline.assets.workplace import Workplace
 from nightly_pipeline.definitions import build_definitions
+from nightly_pipeline.errors import EnvironmentNotReady
 from nightly_pipeline.model.retention import Decision, RetentionPlan
 from nightly_pipeline.settings import load_settings
 from nightly_pipeline.steps.promote_night import FrameworkPromotion
@@ -54,6 +55,17 @@ def test_where_promotion_is_left_to_people_nothing_is_promoted_and_nothing_is_re
     assert found == []
     assert known_good_result(found).passed
     assert "promotion.automatic" in known_good_result(found).description
+
+
+def test_what_a_promotion_works_with_may_be_missing_and_that_is_told(tmp_path, monkeypatch):
+    def missing(*_: object) -> None:
+        raise EnvironmentNotReady("there is no cosign")
+
+    monkeypatch.setattr(known_good, "promote_tools", missing)
+    found = promote_after(whole_night(), load(tmp_path), MemoryStore(), run_id="1f3a9c02")
+
+    assert not known_good_result(found).passed
+    assert "there is no cosign" in known_good_result(found).description
 
 
 def test_the_rule_is_the_profiles(tmp_path):

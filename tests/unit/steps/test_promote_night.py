@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from nightly_pipeline.errors import PromotionRefused, RegistryUnavailable
+from nightly_pipeline.errors import EnvironmentNotReady, PromotionRefused, RegistryUnavailable
 from nightly_pipeline.model.history import TestIdentity
 from nightly_pipeline.model.judgement import Judgement, TestVerdict, Verdict
 from nightly_pipeline.model.promotion import PromotionRule
@@ -127,6 +127,23 @@ def test_a_registry_that_is_down_fails_each_and_hides_nothing(tools):
 
     assert states(found) == dict.fromkeys(FRAMEWORKS, "failed")
     assert "503" in promotions_text(found)
+
+
+def test_what_is_no_manifest_fails_its_framework_alone(tools):
+    report = night(tools)
+    acr = tools.registries["acr"]
+    acr.manifests["sha256:0"] = (b"<html>", "text/html")
+    acr.tags["known-good-vllm-run-1f3a9c02"] = "sha256:0"
+    found = automatic(tools, report)
+
+    assert states(found) == {"vllm": "failed", "sglang": "promoted", "trtllm": "promoted"}
+    assert "is not a manifest" in promotions_text(found)
+
+
+def test_records_that_cannot_be_read_fail_and_hide_nothing(tools, monkeypatch):
+    monkeypatch.setattr(MemoryStore, "keys", lambda *_: (_ for _ in ()).throw(EnvironmentNotReady("no disk")))
+
+    assert states(automatic(tools, night(tools))) == dict.fromkeys(FRAMEWORKS, "failed")
 
 
 def test_an_image_that_is_gone_fails_its_framework_alone(tools):
