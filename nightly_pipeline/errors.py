@@ -235,7 +235,7 @@ class RegistryUnavailable(RegistryError):
         retry_after_s: seconds the registry asked us to wait, or None.
     """
 
-    default_next_step = "It may pass by itself; `nightly rerun RUN_ID --failed` repeats what is missing."
+    default_next_step = "It may pass by itself; then `nightly publish --date DATE` publishes what was built."
 
     def __init__(
         self, message: str, *, next_step: str | None = None, retry_after_s: float | None = None

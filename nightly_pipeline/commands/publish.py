@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,9 @@ def publish(
     from nightly_pipeline.publications import publish_night
     from nightly_pipeline.terminal.publications import publications_table
 
+    logging.getLogger("stamina").addHandler(
+        logging.NullHandler()
+    )  # how repetitions end is said; each one is not
     settings = load_settings(profile)
     selection = selected(
         settings, frameworks=frameworks, architectures=architectures, stages=(), images_only=True

@@ -22,6 +22,5 @@ def publications_table(done: Sequence[tuple[PublicationStatus, PublicationOutcom
     table = Table("Publication", "Was", "Is", "Digest", "Note", box=box.SIMPLE_HEAD)
     for before, after, why in done:
         digest = (after.digest or "").removeprefix("sha256:")[:_DIGEST_SHOWN]
-        note = why or (after.message or "").split("\n")[0]
-        table.add_row("/".join(key_of(after)), before.value, after.status.value, digest, note)
+        table.add_row("/".join(key_of(after)), before.value, after.status.value, digest, why or "")
     return table
