@@ -12,55 +12,11 @@ from nightly_pipeline.model.report import Report
 from nightly_pipeline.page import render_page
 from tests.factories import broken_night, failure, image, night, stage, whole_night
 from tests.hostile import ATTACKS
+from tests.ui.looking import CONTRAST, CONTRASTS, DESK, LARGE_CONTRAST, LARGE_TEXT_PX, NARROW, PHONE, Shown
 
 pytestmark = pytest.mark.ui
 
 NOW = datetime(2026, 11, 20, 11, 30, tzinfo=UTC)
-DESK, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
-LARGE_TEXT_PX, CONTRAST, LARGE_CONTRAST = 24, 4.5, 3.0
-
-CONTRASTS = """
-() => {
-  const linear = (value) => value <= .04045 ? value / 12.92 : ((value + .055) / 1.055) ** 2.4;
-  const channel = (value) => linear(value / 255);
-  const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
-  const luminance = ([r, g, b]) => .2126 * channel(r) + .7152 * channel(g) + .0722 * channel(b);
-  const paper = (element) => {
-    for (let one = element; one; one = one.parentElement) {
-      const color = numbers(getComputedStyle(one).backgroundColor);
-      if (color.length === 3 || color[3] > 0) return color;
-    }
-    return [255, 255, 255];
-  };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const found = [];
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim() || !element.checkVisibility()) continue;
-    if (element.closest("script, .skip")) continue;
-    const style = getComputedStyle(element);
-    const [light, dark] = [luminance(numbers(style.color)), luminance(paper(element))].sort((a, b) => b - a);
-    found.push([walker.currentNode.data.trim(), (light + .05) / (dark + .05), parseFloat(style.fontSize)]);
-  }
-  return found;
-}
-"""
-
-
-class Shown:
-    """A page in a tab, with everything that went wrong in it."""
-
-    def __init__(self, tab: Page, path: Path) -> None:
-        self.tab = tab
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        tab.on("console", lambda message: self.complaints.append(message.text))
-        tab.on("pageerror", lambda error: self.complaints.append(str(error)))
-        tab.on(
-            "dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss())
-        )
-        tab.on("request", lambda request: self.requests.append(request.url))
-        tab.goto(path.as_uri())
 
 
 @pytest.fixture
@@ -96,7 +52,7 @@ def test_dark_is_dark_and_light_is_light(show) -> None:
     assert show(whole_night(), scheme="dark").tab.evaluate(paper) == "rgb(17, 20, 24)"
 
 
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("size", [DESK, PHONE, NARROW], ids=["desk", "phone", "narrow"])
 def test_the_page_is_never_wider_than_the_screen(show, size: dict[str, int]) -> None:
     long = stage(
         status="failed", message="x" * 500, failures=[failure("tests/" + "y" * 400 + ".py::test", "z" * 900)]
@@ -194,7 +150,7 @@ def test_paper_shows_everything_black_on_white(show) -> None:
 
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert tab.locator("details:not([open])").count() == 0
-    assert tab.locator("pre", has_text="message 29").is_visible()
+    assert tab.get_by_text("message 29").is_visible()
     assert not tab.locator(".filter").is_visible()
 
 
