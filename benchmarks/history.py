@@ -34,7 +34,7 @@ CELLS = [
     for arch in ("amd64", "arm64")
     for stage in ("e2e_multi_gpu", "e2e_single_gpu", "integration", "unit")
 ]
-_ROWS = """
+_TESTS = """
 SELECT 'test' AS record, 'night' AS part, day::DATE AS date, 'run-' || day AS run_id, framework, arch, stage,
     'tests/' || stage || '/test_module_' || (test // 40) || '.py::TestThing::test_case_' || test || '[float16]'
         AS node_id,
@@ -50,17 +50,20 @@ FROM (
     SELECT *, hash(day, framework, arch, stage, test) AS chance
     FROM (SELECT unnest(range(?)) AS test), cells, (SELECT unnest(?) AS day)
 )
-UNION ALL BY NAME
+UNION ALL BY NAME SELECT * FROM nothing ORDER BY node_id, date
+"""
+_ENTRIES = """
 SELECT 'entry' AS record, 'night' AS part, day::DATE AS date, 'run-' || day AS run_id, framework, arch,
     stage AS name, 'passed' AS status, true AS good, 600.0 AS duration_s, 'mock' AS engine_kind, ? AS passed
 FROM cells, (SELECT unnest(?) AS day)
-UNION ALL BY NAME
+UNION ALL BY NAME SELECT * FROM nothing ORDER BY framework, arch, date
+"""
+_NIGHTS = """
 SELECT 'night' AS record, 'night' AS part, day::DATE AS date, 'run-' || day AS run_id, 'green' AS status,
     'mock' AS engine_kind, 'local' AS profile, false AS partial, (day || ' 08:00:00+00')::TIMESTAMPTZ AS started_at,
     (day || ' 11:00:00+00')::TIMESTAMPTZ AS ended_at
 FROM (SELECT unnest(?) AS day)
-UNION ALL BY NAME SELECT * FROM nothing
-ORDER BY record, framework NULLS FIRST, arch NULLS FIRST, stage NULLS FIRST, node_id, date
+UNION ALL BY NAME SELECT * FROM nothing ORDER BY date
 """
 
 
@@ -93,17 +96,22 @@ def store(root: Path, tests: int) -> None:
 
 
 def _rows(days: list[str], tests: int) -> Iterator[pa.RecordBatch]:
-    with tempfile.TemporaryDirectory(prefix="nightly-bench-") as spill:
-        connection = duckdb.connect(":memory:", config={"memory_limit": "2GB", "temp_directory": spill})
-        columns = zip(*CELLS, strict=True)
-        connection.register(
-            "cells", pa.table(dict(zip(("framework", "arch", "stage"), columns, strict=True)))
-        )
-        connection.register("nothing", SCHEMA.empty_table())
-        each = tests // len(CELLS)
-        for batch in connection.sql(_ROWS, params=[each, days, each, days, days]).to_arrow_reader(65_536):
-            yield from pa.Table.from_batches([batch]).select(SCHEMA.names).cast(SCHEMA).to_batches()
-        connection.close()
+    """Every row of these nights in the history's order, a cell's stage at a time."""
+    each = tests // len(CELLS)
+    yield from _made(_ENTRIES, [each, days], CELLS)
+    yield from _made(_NIGHTS, [days], CELLS)
+    for cell in CELLS:
+        yield from _made(_TESTS, [each, days], [cell])
+
+
+def _made(query: str, values: list[Any], cells: list[tuple[str, str, str]]) -> Iterator[pa.RecordBatch]:
+    connection = duckdb.connect(":memory:")
+    names = ("framework", "arch", "stage")
+    connection.register("cells", pa.table(dict(zip(names, zip(*cells, strict=True), strict=True))))
+    connection.register("nothing", SCHEMA.empty_table())
+    for batch in connection.sql(query, params=values).to_arrow_reader(65_536):
+        yield from pa.Table.from_batches([batch]).select(SCHEMA.names).cast(SCHEMA).to_batches()
+    connection.close()
 
 
 def _tell(name: str, root: Path, tests: int) -> None:

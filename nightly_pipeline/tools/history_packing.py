@@ -20,6 +20,7 @@ from nightly_pipeline.tools.history_table import SCHEMA, SORTED_BY
 
 ROWS_A_GROUP = 16_384
 _BATCH = 65_536
+_GROUPS = SORTED_BY[:4]
 
 
 def pack(root: Path, *, before: str) -> list[str]:
@@ -81,8 +82,14 @@ def _write(month: Month, sources: Sources) -> None:
 
 
 def _sorted(connection: duckdb.DuckDBPyConnection, rows: str) -> Iterator[pa.RecordBatch]:
-    order = ", ".join(f"{name} NULLS FIRST" for name in SORTED_BY)
-    query = f"SELECT * REPLACE (CAST(date AS DATE) AS date) FROM ({rows}) ORDER BY {order}"  # noqa: S608 - our own words
-    for batch in connection.sql(query).to_arrow_reader(_BATCH):
-        table = pa.Table.from_batches([batch]).select(SCHEMA.names).cast(SCHEMA)
-        yield from table.combine_chunks().to_batches()
+    """All rows in the history's order, a cell's stage at a time: memory does not grow with the month."""
+    groups = ", ".join(_GROUPS)
+    ordered = ", ".join(f"{name} NULLS FIRST" for name in _GROUPS)
+    found = connection.execute(f"SELECT DISTINCT {groups} FROM ({rows}) ORDER BY {ordered}").fetchall()  # noqa: S608
+    same = " AND ".join(f"{name} IS NOT DISTINCT FROM ?" for name in _GROUPS)
+    order = ", ".join(f"{name} NULLS FIRST" for name in SORTED_BY[len(_GROUPS) :])
+    query = f"SELECT * REPLACE (CAST(date AS DATE) AS date) FROM ({rows}) WHERE {same} ORDER BY {order}"  # noqa: S608
+    for group in found:
+        for batch in connection.sql(query, params=list(group)).to_arrow_reader(_BATCH):
+            table = pa.Table.from_batches([batch]).select(SCHEMA.names).cast(SCHEMA)
+            yield from table.combine_chunks().to_batches()

@@ -186,6 +186,9 @@ def connected(sources: Sources) -> Iterator[duckdb.DuckDBPyConnection]:
     with tempfile.TemporaryDirectory(prefix="nightly-history-") as spill:
         connection = duckdb.connect(":memory:", config={**_CONFIG, "temp_directory": spill})
         try:
+            connection.execute(
+                "SET parquet_metadata_cache = true"
+            )  # footers are read once a query, not twice
             connection.execute("SET TimeZone = 'UTC'")  # or instants come in the zone of the machine
             connection.register("nothing", SCHEMA.empty_table())
             connection.register("overruled", _overruled(sources))
