@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from nightly_pipeline.cli import main
 
-VERBS = ("plan", "run", "rerun", "status", "report", "doctor", "prune")
+VERBS = ("plan", "run", "rerun", "status", "report", "doctor", "prune", "images", "promote", "rollback")
 
 
 @pytest.fixture
