@@ -52,6 +52,8 @@ class JUnitWalk:
             raise RecordError(f"the JUnit file {self.path} cannot be read: {error.strerror}") from error
         except (expat.ExpatError, ValueError, LookupError) as error:
             self.refuse(f"is cut off or not XML: {error}")
+        finally:
+            del self.parser  # it and we hold each other, and it holds a megabyte or more
 
     def on_start(self, tag: str, attributes: dict[str, str]) -> None:
         """An element begins; it is the last of the stack."""
