@@ -25,7 +25,7 @@ from nightly_pipeline.model.night_rows import entry_rows_of, night_row_of
 from nightly_pipeline.model.outcomes import StageCounts
 from nightly_pipeline.model.report import Report, with_judgement
 from nightly_pipeline.model.trends import last_dates
-from tests.factories import DATE, REVISION, artifacts, digest, failure, image, stage, whole_night
+from tests.factories import DATE, REVISION, artifacts, digest, failure, image, publication, stage, whole_night
 
 DATES = last_dates(DATE, 30)
 GAPS = frozenset({DATES[7], DATES[8], DATES[19]})
@@ -224,6 +224,8 @@ def judged_night() -> Report:
             message="[runtime 4/9] RUN uv pip install vllm\nERROR: No matching distribution for vllm==0.32.0",
             artifacts=artifacts("vllm", "arm64", "runtime_image", "build.log", "metrics.json"),
         ),
+        publication("vllm", "arm64", "blocked", message="vllm/arm64/runtime_image is not there"),
+        publication("vllm", None, "blocked", message="vllm/arm64/published_image is not there"),
         *(
             stage("vllm", "arm64", name, "blocked", message="vllm/arm64/runtime_image is not there")
             for name in ("unit", "integration", "e2e_single_gpu", "e2e_multi_gpu")

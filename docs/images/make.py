@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Takes the pictures of README and docs from a finished night: graph, one cell, one asset's page, the night's page.
+"""Takes the pictures of README and docs: of a finished night, and of the sample of a red one that the tests use.
 
     NIGHTLY_HOME=/srv/nightly/.nightly docs/images/make.py [DATE]
 
@@ -46,6 +46,7 @@ def main() -> None:
         take_cell(chromium, address, image)
         take_asset(chromium, address, image)
         take_report(chromium, date)
+        take_sample(chromium)
     for picture in sorted(HERE.glob("*.png")):
         size = picture.stat().st_size
         sys.stdout.write(f"{picture.relative_to(ROOT)}: {size / 1000:.0f} kB\n")
@@ -108,6 +109,37 @@ def take_report(chromium: Browser, date: str) -> None:
         page.write_text(nightly("report", "--date", date, "--format", "html"), encoding="utf-8")
         tab = open_page(chromium, page.as_uri(), width=1240, height=900)
         keep(tab, "report")
+
+
+def take_sample(chromium: Browser) -> None:
+    """A red night with a month behind it, and the list of nights: of the sample that the tests use."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, html in sample_pages().items():
+            page = Path(folder) / f"{name}.html"
+            page.write_text(html, encoding="utf-8")
+            keep(open_page(chromium, page.as_uri(), width=1240, height=880), name)
+            if name == "incidents":
+                tab = open_page(chromium, page.as_uri(), width=1240, height=620)
+                tab.evaluate("document.getElementById('trends').scrollIntoView()")
+                keep(tab, "trends")
+
+
+def sample_pages() -> dict[str, str]:
+    """Picture -> page."""
+    sys.path.insert(0, str(ROOT))
+    from nightly_pipeline.model.night_rows import entry_rows_of, night_row_of  # noqa: PLC0415
+    from nightly_pipeline.model.overview import overview_of  # noqa: PLC0415
+    from nightly_pipeline.model.trends import trends_of  # noqa: PLC0415
+    from nightly_pipeline.page import render_index, render_page  # noqa: PLC0415
+    from tests.judged import judged_night, past  # noqa: PLC0415
+
+    report, (nights, entries), now = judged_night(), past(), datetime.now(UTC)
+    overview = overview_of([*nights, night_row_of(report)], [*entries, *entry_rows_of(report)])
+    kept = {line.date: f"{line.date}/{line.run_id}/report.html" for line in overview.nights[:7]}
+    return {
+        "incidents": render_page(report, generated_at=now, trends=trends_of(report, nights, entries)),
+        "nights": render_index(overview, pages=kept, generated_at=now),
+    }
 
 
 def keep(tab: Page, name: str) -> None:
