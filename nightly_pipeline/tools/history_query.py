@@ -226,7 +226,7 @@ def _overruled(sources: Sources) -> pa.Table:
     days, runs, parts = zip(*sources.overruled, strict=True) if sources.overruled else ((), (), ())
     return pa.table(
         {
-            "date": pa.array(days, pa.string()).cast(pa.date32()),
+            "date": pa.array([date.fromisoformat(day) for day in days], pa.date32()),
             "run_id": pa.array(runs, pa.string()),
             "part": pa.array(parts, pa.string()),
         }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -87,7 +87,8 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_string(kind):  # a lone surrogate is legal in Python's text and in no file
         return pa.array([None if value is None else _text(str(value)) for value in values], kind)
     if pa.types.is_date(kind):
-        return pa.array(values, pa.string()).cast(kind)
+        days = {value: date.fromisoformat(value) for value in set(values)}
+        return pa.array([days[value] for value in values], kind)
     if pa.types.is_timestamp(kind):
         return pa.array([_instant(value) for value in values], kind)
     return pa.array(values, kind)
