@@ -20,6 +20,7 @@ from nightly_pipeline.model.message_incidents import (
     own_problems,
 )
 from nightly_pipeline.model.message_lines import tests_text, verdict_text
+from nightly_pipeline.model.message_past import commits_text, drifts_line, quarantine_line
 from nightly_pipeline.model.mrkdwn import escape_mrkdwn
 from nightly_pipeline.model.outcomes import ImageOutcome, NightStatus, TestFailure
 from nightly_pipeline.model.quantities import duration_text, instant_text
@@ -167,6 +168,9 @@ def _end(report: Report, links: Links, background: Background) -> Iterator[Block
     following = consequences(report)
     if following:
         yield context([f"Not tried: {_labels(following)}"])
+    past = [line for line in (quarantine_line(report.judgement), drifts_line(report.judgement)) if line]
+    if past:
+        yield context(past)
     yield section(_counts(report))
     yield context([" · ".join(_facts(report, links, background))])
 
@@ -190,6 +194,9 @@ def _facts(report: Report, links: Links, background: Background) -> Iterator[str
     yield _duration(report, background.usual_s)
     yield f"engine {report.engine}"
     yield f"revision {code(short_revision(report), limit=40)}"
+    commits = commits_text(report.judgement)
+    if commits:
+        yield commits
     yield link(f"run {short_run_id(report.run_id)}", links.run(report.run_id))
     yield f"profile {code(report.profile, limit=60)}"
 

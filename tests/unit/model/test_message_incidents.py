@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightly_pipeline.model.history import TestIdentity
-from nightly_pipeline.model.judgement import Incident, Judgement, TestVerdict, Verdict
+from nightly_pipeline.model.judgement import (
+    Commit,
+    Drift,
+    Incident,
+    Judgement,
+    QuarantineNote,
+    TestVerdict,
+    Verdict,
+)
 from nightly_pipeline.model.message import night_message
 from nightly_pipeline.model.message_background import Background
 from nightly_pipeline.model.message_thread import thread_messages
@@ -159,6 +167,57 @@ def test_without_a_judgement_nothing_is_said_of_the_past() -> None:
 
     assert "incident" not in text
     assert "new" not in text.lower()
+
+
+def drift(what: str, value: float, **fields) -> Drift:
+    defaults = {
+        "framework": "vllm",
+        "arch": "amd64",
+        "usual": 100.0,
+        "spread": 1.0,
+        "unit": "s",
+        "nights": 14,
+    }
+    return Drift(what=what, value=value, **(defaults | fields))
+
+
+def test_what_left_its_usual_range_most_is_named_first_and_the_rest_counted() -> None:
+    drifts = (
+        drift("stage", 150, stage="unit"),
+        drift("build_step", 400, name="[runtime 4/9] RUN <x>"),
+        drift("image_size", 8e9, usual=4e9, unit="bytes"),
+        drift("test", 20, stage="unit", name="a.py::test_a"),
+        drift("night", 90_000),
+    )
+    text = whole(night_message(whole_night(judgement=Judgement(drifts=drifts))))
+
+    assert (
+        "Out of the usual range: test vllm/amd64/unit `a.py::test_a` 20.0 s, as a rule 1 min 40 s; "
+        "build step vllm/amd64 `[runtime 4/9] RUN &lt;x&gt;` 6 min 40 s, as a rule 1 min 40 s; "
+        "image vllm/amd64 8.0 GB, as a rule 4.0 GB and 1 more"
+    ) in text
+
+
+def note(state: str, test: str) -> QuarantineNote:
+    return QuarantineNote(test=test, state=state, owner="a", reason="b", issue="c", expires=DATE)
+
+
+def test_the_quarantine_is_mentioned_where_somebody_has_to_do_something() -> None:
+    active = Judgement(quarantine=(note("active", "a.py::test_a"),))
+    asks = Judgement(quarantine=(note("ready_to_leave", "b.py::*"), note("expired", "c.py::`<!channel>`")))
+
+    assert "Quarantine" not in whole(night_message(whole_night(judgement=active)))
+    assert "Quarantine, expired: `c.py::'&lt;!channel&gt;'`; may leave: `b.py::*`" in whole(
+        night_message(whole_night(judgement=asks))
+    )
+
+
+def test_new_commits_are_counted_where_there_is_a_night_to_compare_with() -> None:
+    commits = tuple(Commit(revision=f"{n}", author="a", subject="b") for n in range(3))
+    known = Judgement(commits=commits, compared_with="2026-11-19")
+
+    assert "3 commits since 2026-11-19" in whole(night_message(whole_night(judgement=known)))
+    assert "commit" not in whole(night_message(whole_night(judgement=Judgement(commits=commits))))
 
 
 def test_a_quarantined_incident_in_a_green_night_is_shown_apart() -> None:
