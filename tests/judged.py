@@ -291,7 +291,7 @@ def past() -> tuple[list[NightRow], list[EntryRow]]:
     for position, report in _nights():
         moved = _moved(report, DATES[position])
         nights.append(night_row_of(moved))
-        entries += entry_rows_of(moved)
+        entries += [one.model_copy(update={"run_id": moved.run_id}) for one in entry_rows_of(moved)]
     return nights, entries
 
 

@@ -65,7 +65,7 @@ class Trends:
         dates: every calendar day, whether or not a night is on record.
         known: those of them with a night of this kind of engine.
         usual_s: seconds such a night takes as a rule; None where too few are known.
-        problem: why there is nothing to show, when the past could not be asked.
+        problem: why there is nothing to show, or not all, when the past could not be read or not whole.
     """
 
     dates: tuple[str, ...] = ()

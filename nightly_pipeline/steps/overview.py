@@ -42,7 +42,9 @@ def _remembered(history: History, kept: Iterable[str]) -> tuple[list[NightRow], 
         if newest is None:
             return [], [], None
         since = (date.fromisoformat(newest) - timedelta(days=_DAYS)).isoformat()
-        return list(history.nights(since=since)), list(history.entries(since=since)), None
+        nights, entries = list(history.nights(since=since)), list(history.entries(since=since))
+        damaged = [str(problem) for problem in history.problems()]
+        return nights, entries, f"The past is not known whole: {damaged[0]}" if damaged else None
     except (NightlyError, OSError) as error:
         message = error.message if isinstance(error, NightlyError) else str(error)
         return (

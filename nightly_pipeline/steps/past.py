@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.trends import NIGHTS, Trends, last_dates, trends_of
@@ -14,9 +16,14 @@ def gather_trends(report: Report, history: History) -> Trends:
     try:
         nights = history.nights(since=since, until=report.date)
         entries = history.entries(since=since, until=report.date)
+        damaged = [str(problem) for problem in history.problems()]
     except (NightlyError, OSError) as error:
         message = error.message if isinstance(error, NightlyError) else str(error)
         return Trends(
             problem=f"The history could not be read, so nothing is shown of other nights: {message}"
         )
-    return trends_of(report, nights, entries)
+    trends = trends_of(report, nights, entries)
+    if not damaged:
+        return trends
+    more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+    return replace(trends, problem=f"The past is not known whole: {damaged[0]}{more}")

@@ -90,3 +90,14 @@ def test_the_list_itself_and_other_files_are_no_nights(store) -> None:
     store.write(f"{DATE}/run-2/vllm/amd64/unit/report.html", b"")
 
     assert gather_overview(store, MemoryHistory())[1] == {DATE: f"{DATE}/run-2/report.html"}
+
+
+def test_damage_in_the_history_is_told_and_the_rest_is_shown(history, store) -> None:
+    history.left_out = ["month=2026-10/a.parquet: cut short", "another"]
+    trends = gather_trends(judged_night(), history)
+    overview, _, problem = gather_overview(store, history)
+
+    assert trends.problem == "The past is not known whole: month=2026-10/a.parquet: cut short (and 1 more)"
+    assert len(trends.charts) == 8
+    assert len(overview.nights) == len(DATES)
+    assert problem == "The past is not known whole: month=2026-10/a.parquet: cut short"
