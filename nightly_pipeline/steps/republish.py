@@ -73,15 +73,33 @@ def _image(
 def _index(
     planned: PlannedIndex, before: PublicationOutcome, tools: PublishTools, log: LineSink
 ) -> Republication:
-    date, run_id = before.date, before.run_id
-    if before.status in GOOD_PUBLICATION:
-        return Republication(before, before, "published already")
+    date, good = before.date, before.status in GOOD_PUBLICATION
+    prefer = () if good else (before.run_id,)
     published = {
-        arch: tools.records.published(date, planned.framework, arch, prefer=(run_id,))
+        arch: tools.records.published(date, planned.framework, arch, prefer=prefer)
         for arch in planned.architectures
     }
     missing = [arch for arch, image in published.items() if image is None]
-    if missing:
+    if missing and not good:
         return Republication(before, before, f"no published image for {', '.join(missing)}")
     images = [image for image in published.values() if image is not None]
-    return Republication(before, publish_index(planned, images, tools, log, date=date, run_id=run_id))
+    run_id = _run_without_index(images, planned, before, tools) if good and not missing else None
+    if good and run_id is None:
+        return Republication(before, before, "published already")
+    after = publish_index(planned, images, tools, log, date=date, run_id=run_id or before.run_id)
+    return Republication(before, after)
+
+
+def _run_without_index(
+    images: Sequence[PublicationOutcome],
+    planned: PlannedIndex,
+    index: PublicationOutcome,
+    tools: PublishTools,
+) -> str | None:
+    """The run all these images are of, when the good index is another run's: its own was never begun."""
+    runs = {image.run_id for image in images}
+    run_id = runs.pop()
+    if runs or run_id == index.run_id:
+        return None
+    own = tools.records.outcome(index.date, run_id, planned.key)
+    return None if own is not None and own.status in GOOD_PUBLICATION else run_id

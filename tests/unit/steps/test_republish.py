@@ -105,3 +105,27 @@ def test_a_newer_night_keeps_the_moving_tag(tools, acr, after_an_outage):
 
     assert "nightly-vllm-amd64" not in acr.tags
     assert acr.tags.keys() >= RUN_TAGS
+
+
+def test_an_older_index_of_the_night_gives_way_to_that_of_the_run_that_is_healed(
+    tools, ecr, acr, after_an_outage
+):
+    amd64, arm64, _ = after_an_outage
+    older = publication(arch=None, run_id="0" * 8, digest=ecr.add_image("linux/s390x"))
+    tools.records.write_outcome(older)
+    done = publish_again(NIGHT, [amd64, arm64, older], tools, print)
+
+    assert [one.after.run_id for one in done] == [RUN_ID] * 3
+    assert acr.tags["nightly-vllm"] == ecr.tags["nightly-vllm"] == done[2].after.digest != older.digest
+    again = publish_again(NIGHT, [done[0].after, done[1].after, older], tools, print)
+    assert [one.why for one in again] == ["published already"] * 3
+
+
+def test_an_index_of_images_of_several_runs_is_left_alone(tools, ecr, after_an_outage):
+    amd64, _, _ = after_an_outage
+    older = [publication(arch=arch, run_id="0" * 8, platforms=(f"linux/{arch}",)) for arch in ("arm64", None)]
+    for outcome in older:
+        tools.records.write_outcome(outcome)
+    done = publish_again(NIGHT, [amd64, *older], tools, print)
+
+    assert [one.why for one in done] == [None, "published already", "published already"]
