@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from nightly_pipeline.model.evidence_records import BAD_OUTCOMES
+from nightly_pipeline.tools.junit import THE_RUN, read_junit
 from tests.e2e.conftest import ECR, SmallNight, git, make_night, manifest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow]
@@ -70,6 +72,20 @@ def test_the_failing_test_is_named_and_the_other_stages_passed(report: dict) -> 
     others = {key: row["status"] for key, row in stages.items()}
     assert {status for (framework, _), status in others.items() if framework == "vllm"} == {"passed"}
     assert {status for (framework, _), status in others.items() if framework == "sglang"} == {"blocked"}
+
+
+def test_the_nights_junit_names_the_failing_test_and_every_stage_that_never_ran(
+    night: SmallNight, report: dict
+) -> None:
+    assert set(report["artifacts"]) == {"junit", "junit-vllm", "junit-sglang"}
+    merged = read_junit(night.home / "artifacts" / report["artifacts"]["junit"])
+    bad = {(case.suite, case.name) for case in merged.cases if case.outcome in BAD_OUTCOMES}
+    blocked = [row for row in report["stages"] if row["status"] == "blocked"]
+    assert bad == {
+        ("vllm.amd64.unit", "test_that_fails"),
+        *((f"sglang.{row['arch']}.{row['stage']}", THE_RUN) for row in blocked),
+    }
+    assert len(merged.cases) > len(bad)
 
 
 def test_the_night_is_red_and_the_broken_cell_left_no_tag(night: SmallNight, report: dict) -> None:
