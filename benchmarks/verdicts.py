@@ -7,40 +7,30 @@ several causes share, two causes in one test, services that are back before the 
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
-from nightly_pipeline.model.history import EntryRow, NightRow
+from benchmarks import history
+from nightly_pipeline.model.history import NightRow, TestResult
+from nightly_pipeline.model.judgement import Verdict
+from nightly_pipeline.model.quarantine import Quarantine, QuarantineEntry
+from nightly_pipeline.steps.judge import Rules, judge
 from nightly_pipeline.tools.history import ParquetHistory
-from tests.labelled.causes import Cause, make_scenario
+from tests.labelled.causes import make_scenario
 from tests.labelled.history import LabelledHistory
-from tests.labelled.nights import Played, play
-from tests.labelled.score import CLASSES, FIRST_JUDGED, Score, score
+from tests.labelled.nights import play
+from tests.labelled.score import CLASSES, FIRST_JUDGED, Score, report_of, score
 
 SEEDS = (11, 12, 13, 14, 15)
 NIGHTS = 30
-YEAR = 365
+CASES = 13_500
 MOST_SECONDS, MOST_MEGABYTES = 1.0, 500
-_JUDGE_ONE = """
-import resource, sys, time
-from pathlib import Path
-from nightly_pipeline.steps.judge import Rules, judge
-from nightly_pipeline.tools.history import ParquetHistory
-from tests.labelled.score import report_of
-night = int(sys.argv[2])
-history = ParquetHistory(Path(sys.argv[1]))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-began = time.perf_counter()
-judgement = judge(report_of(night), history, Rules())
-seconds = time.perf_counter() - began
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-bad = sum(one.verdict.value != "fixed" for one in judgement.verdicts)
-print(f"{bad},{len(judgement.incidents)},{seconds:.2f},{peak // 1024},{before // 1024}")
-"""
+BROKEN = history.LAST + timedelta(days=1)
 
 
 def measure(_frameworks: list[str]) -> None:
@@ -57,7 +47,7 @@ def _quality(*, hard: bool) -> None:
         played = play(make_scenario(seed, nights=NIGHTS, hard=hard))
         total.add(score(played, LabelledHistory(played)))
     name = "harder set" if hard else "set"
-    print(f"{name}: seeds {', '.join(map(str, SEEDS))}; {NIGHTS} nights each of 13,500 cases,")
+    print(f"{name}: seeds {', '.join(map(str, SEEDS))}; {NIGHTS} nights each of {CASES:,} cases,")
     print(f"judged from night {FIRST_JUDGED + 1} on; {time.perf_counter() - began:.0f} s in all")
     print(f"  {'class':<12} {'precision':>9} {'recall':>7} {'right':>8} {'wrong':>6} {'missed':>7}")
     for what in CLASSES:
@@ -65,31 +55,63 @@ def _quality(*, hard: bool) -> None:
         print(f"  {what:<12} {figures} {total.right[what]:>8} {total.wrong[what]:>6} {total.missed[what]:>7}")
 
 
-def _year(folder: Path) -> None:
-    """A year in real files; nights judged by a fresh process each."""
-    scenario = make_scenario(SEEDS[0], nights=YEAR)
-    everything = frozenset(key for key in scenario.suite.keys if key[0] == "vllm")
-    broken = Cause("vllm is broken", "break", everything, "RuntimeError: engine core died", begins=YEAR - 1)
-    played = play(replace(scenario, causes=(*scenario.causes, broken), reused=frozenset()))
-    _write(played, folder)
+def _year(root: Path) -> None:
+    """A year in real files, and nights of it, each judged by a fresh process."""
+    history.store(root, CASES)
+    _break_a_framework(root)
     print(
-        f"{len(played.nights)} nights of 13,500 cases in Parquet; at most {MOST_SECONDS:.0f} s, {MOST_MEGABYTES} MB"
+        f"{history.NIGHTS} nights of {CASES:,} cases in Parquet; at most {MOST_SECONDS:.0f} s, {MOST_MEGABYTES} MB"
     )
-    print("  night                       bad tests  incidents  seconds  MB at most  (before)")
-    for name, night in (("an ordinary one", YEAR - 2), ("a whole framework is broken", YEAR - 1)):
-        argv = [sys.executable, "-c", _JUDGE_ONE, str(folder), str(night)]
-        done = subprocess.run(argv, check=True, capture_output=True, text=True)
-        bad, incidents, seconds, peak, before = done.stdout.strip().split(",")
-        print(f"  {name:<27} {bad:>9}  {incidents:>9}  {seconds:>7}  {peak:>10}  {before:>8}")
+    print(f"  {'night':<30} {'bad':>6} {'incidents':>9} {'seconds':>8} {'MB':>5} {'MB before':>10}")
+    for name, night in (("an ordinary one", history.LAST), ("a whole framework is broken", BROKEN)):
+        argv = [sys.executable, "-m", "benchmarks.verdicts", str(root), night.isoformat()]
+        done = subprocess.run(argv, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+        bad, incidents, seconds, peak, before = json.loads(done.stdout)
+        print(f"  {name:<30} {bad:>6} {incidents:>9} {seconds:>8.2f} {peak:>5.0f} {before:>10.0f}")
 
 
-def _write(played: Played, folder: Path) -> None:
-    made, history = LabelledHistory(played), ParquetHistory(folder)
-    for row in made.nights():
-        tests = made.tests(row.date)
-        for run_id in sorted({test.run_id for test in tests}):
-            entries: list[EntryRow] = (
-                made.entries(since=row.date, until=row.date) if run_id == row.run_id else []
-            )
-            night = NightRow.model_copy(row, update={"run_id": run_id})
-            history.write(night, entries, [test for test in tests if test.run_id == run_id])
+def _break_a_framework(root: Path) -> None:
+    """One night more, on which every test of one framework fails."""
+    past = ParquetHistory(root)
+    broken = {"result": TestResult.FAILED, "failed_attempts": 1, "image_digest": "sha256:broken"}
+    broken |= {"message": "RuntimeError: engine core died", "signature": "0" * 12}
+    tonight = {"date": BROKEN.isoformat(), "run_id": f"run-{BROKEN}"}
+    rows = [
+        row.model_copy(update=tonight | (broken if row.framework == "vllm" else {}))
+        for row in past.tests(history.LAST.isoformat())
+    ]
+    night = NightRow(**tonight, status="red", engine_kind="mock", profile="local", partial=False)
+    past.write(night, [], rows)
+
+
+def _judge() -> None:
+    """Judge one night in this process: bad tests, incidents, seconds, peak memory and that before it."""
+    root, night = Path(sys.argv[1]), sys.argv[2]
+    quarantine = Quarantine(entries=tuple(_entry(number) for number in range(20)))
+    report = report_of(night, [f"run-{night}"], profile="local")
+    before, start = _peak_mb(), time.perf_counter()
+    judgement = judge(report, ParquetHistory(root), Rules(quarantine=quarantine))
+    seconds = time.perf_counter() - start
+    bad = sum(one.verdict is not Verdict.FIXED for one in judgement.verdicts)
+    print(json.dumps([bad, len(judgement.incidents), seconds, _peak_mb(), before]))
+
+
+def _entry(number: int) -> QuarantineEntry:
+    return QuarantineEntry(
+        test=f"tests/unit/test_module_{number}.py::*",
+        owner="@team",
+        reason="known",
+        issue="#1",
+        since=history.LAST - timedelta(days=60),
+        expires=history.LAST + timedelta(days=60),
+    )
+
+
+def _peak_mb() -> float:
+    """Of this process alone: what `getrusage` tells begins with what its parent had."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+if __name__ == "__main__":
+    _judge()

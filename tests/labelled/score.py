@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import combinations
@@ -52,26 +53,22 @@ class Score:
         self.missed[what] += len(there - said)
 
 
-def report_of(night: int) -> Report:
-    """The report of a night, as far as its judgement needs it."""
+def report_of(night: str, runs: Sequence[str], *, profile: str = "labelled") -> Report:
+    """The report of a night (YYYY-MM-DD), as far as its judgement needs it."""
     return Report(
-        date=day(night),
-        run_id=f"run-{night}-1",
+        date=night,
+        run_id=runs[-1],
         source_revision=None,
         status=NightStatus.RED,
         engine="mock",
-        profile="labelled",
+        profile=profile,
         partial=False,
         running=False,
         images=(),
         stages=(),
         publications=(),
-        runs=tuple(_facts(night, at) for at in range(2)),
+        runs=tuple(RunFacts(run_id=run, date=night, state=RunState.FAILED, planned=()) for run in runs),
     )
-
-
-def _facts(night: int, at: int) -> RunFacts:
-    return RunFacts(run_id=f"run-{night}-{at}", date=day(night), state=RunState.FAILED, planned=())
 
 
 def rules_of(played: Played) -> Rules:
@@ -98,7 +95,7 @@ def score(played: Played, history: History) -> Score:
     drifted: set[object] = set()
     rules = rules_of(played)
     for night in [night for night in played.nights if night >= FIRST_JUDGED]:
-        judgement = judge(report_of(night), history, rules)
+        judgement = judge(report_of(day(night), [f"run-{night}-{at}" for at in range(2)]), history, rules)
         _count_verdicts(found, judgement, played, night)
         _count_pairs(found, judgement, played, night)
         drifted |= {(one.what, one.framework, one.name or one.stage) for one in judgement.drifts}
