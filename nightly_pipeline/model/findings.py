@@ -7,7 +7,7 @@ nothing is made up.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nightly_pipeline.model.history import TestIdentity
@@ -83,9 +83,13 @@ def findings(report: Report) -> dict[Verdict, tuple[Finding, ...]]:
     return {verdict: tuple(found) for verdict, found in groups.items() if found}
 
 
-def counts(report: Report) -> dict[Verdict, int]:
+Findings = Mapping[Verdict, Sequence[Finding]]
+"""What `findings` returns; who needs it often asks once, for a night may have tens of thousands."""
+
+
+def counts(found: Findings) -> dict[Verdict, int]:
     """How many tests have which verdict; no zeros."""
-    return {verdict: len(found) for verdict, found in findings(report).items()}
+    return {verdict: len(tests) for verdict, tests in found.items()}
 
 
 def counts_text(counted: Mapping[Verdict, int], *, judged: bool) -> str:
@@ -100,12 +104,13 @@ def word_of(verdict: Verdict) -> str:
     return "failing, not compared" if verdict is Verdict.UNKNOWN else verdict.value
 
 
-def stage_counts(found: Iterable[Finding]) -> dict[str, Counter[Verdict]]:
+def stage_counts(found: Findings, *, without: Container[TestIdentity] = ()) -> dict[str, Counter[Verdict]]:
     """Bad tests by stage and verdict: `{"vllm/amd64/unit": {NEW: 3}}`."""
     by_stage: dict[str, Counter[Verdict]] = {}
-    for one in found:
-        if one.verdict is not Verdict.FIXED:
-            by_stage.setdefault(one.where, Counter())[one.verdict] += 1
+    for verdict, tests in found.items():
+        for one in () if verdict is Verdict.FIXED else tests:
+            if one.test not in without:
+                by_stage.setdefault(one.where, Counter())[verdict] += 1
     return by_stage
 
 
@@ -157,13 +162,18 @@ _WAITS = frozenset({Verdict.RECURRING, Verdict.FLAKY, Verdict.ENVIRONMENT, Verdi
 """What was there before tonight, or is nobody's doing: it comes after what is new."""
 
 
-def headlines(report: Report) -> tuple[Headline, ...]:
-    """Everything that a person in charge must know, most urgent first: what is new, then what was there before."""
+def headlines(report: Report, found: Findings) -> tuple[Headline, ...]:
+    """Everything that a person in charge must know, most urgent first: what is new, then what was there before.
+
+    Args:
+        report: the night.
+        found: its findings.
+    """
     # An incident without tests is one of steps, and these have lines of their own.
     known = [(one.verdict in _WAITS, _of_incident(one)) for one in incidents(report) if one.tests]
     broken = [(False, one) for one in _of_steps(broken_steps(report))]
-    found = [*known, *broken, *_of_stages(report)]
-    return tuple(one for _, one in sorted(found, key=lambda pair: pair[0]))
+    lines = [*known, *broken, *_of_stages(report, found)]
+    return tuple(one for _, one in sorted(lines, key=lambda pair: pair[0]))
 
 
 def _of_steps(items: Iterable[Item]) -> list[Headline]:
@@ -198,12 +208,10 @@ def incident_anchor(incident: Incident) -> str:
     return "incident-" + "".join(char if char.isalnum() else "-" for char in incident.id)
 
 
-def _of_stages(report: Report) -> list[tuple[bool, Headline]]:
+def _of_stages(report: Report, found: Findings) -> list[tuple[bool, Headline]]:
     """Stages with bad tests that no incident holds; True for those where nothing is new."""
     held = {test for one in incidents(report) for test in one.tests}
-    by_stage = stage_counts(
-        one for found in findings(report).values() for one in found if one.test not in held
-    )
+    by_stage = stage_counts(found, without=held)
     judged = report.judgement is not None
     return [
         (

@@ -154,7 +154,7 @@ def _verdicts(report: Report) -> dict[str, str]:
     """What the tests of each stage are, where the past was asked: then they are listed by verdict, once."""
     if report.judgement is None:
         return {}
-    counted = stage_counts(one for group in findings(report).values() for one in group)
+    counted = stage_counts(findings(report))
     return {label: counts_text(found, judged=True) for label, found in counted.items()}
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 
-from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS
+from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, TestResult
 from nightly_pipeline.model.judgement import NightResult
 
 
@@ -30,20 +30,31 @@ NAMES = {
 LEGEND = ", ".join(f"{square.value} {NAMES[square]}" for square in Square)
 
 
+def _square(result: TestResult | None, *, flaky: bool) -> Square:
+    if result is None:
+        return Square.ABSENT
+    if flaky:
+        return Square.FLAKY
+    if result in BAD_RESULTS:
+        return Square.FAILED
+    return Square.PASSED if result in GOOD_RESULTS else Square.OTHER
+
+
+_SQUARES = {
+    (result, flaky): _square(result, flaky=flaky) for result in (None, *TestResult) for flaky in (False, True)
+}
+"""Looked up: a night in which everything fails has hundreds of thousands of squares."""
+_LETTERS = {key: square.value for key, square in _SQUARES.items()}
+
+
 def square_of(night: NightResult) -> Square:
     """Which square a night gets. A flake is one whatever its last attempt said; unknown is never a pass."""
-    if night.result is None:
-        return Square.ABSENT
-    if night.flaky:
-        return Square.FLAKY
-    if night.result in BAD_RESULTS:
-        return Square.FAILED
-    return Square.PASSED if night.result in GOOD_RESULTS else Square.OTHER
+    return _SQUARES[night.result, night.flaky]
 
 
 def strip_text(strip: Sequence[NightResult]) -> str:
     """One letter a night, oldest first: `......FFF`."""
-    return "".join(square_of(night).value for night in strip)
+    return "".join([_LETTERS[night.result, night.flaky] for night in strip])
 
 
 def strip_words(strip: Sequence[NightResult]) -> str:

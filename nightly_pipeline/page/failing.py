@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from nightly_pipeline.model.findings import LETTERS, MEANINGS, Finding, findings, incident_anchor, since_text
+from nightly_pipeline.model.findings import LETTERS, MEANINGS, Finding, Findings, incident_anchor, since_text
 from nightly_pipeline.model.judgement import TestVerdict, Verdict
 from nightly_pipeline.model.links import Links
 from nightly_pipeline.model.report import Report
@@ -92,12 +92,12 @@ class VerdictGroup:
         return f"tests-{self.verdict.value}"
 
 
-def verdict_groups(report: Report, links: Links) -> tuple[VerdictGroup, ...]:
+def verdict_groups(report: Report, found_by_verdict: Findings, links: Links) -> tuple[VerdictGroup, ...]:
     """The first tests of a page in full, of each verdict at least some; the rest in bulk."""
     anchors = {one.id: incident_anchor(one) for one in report.judgement.incidents} if report.judgement else {}
     told = report.judgement is not None
     shown, room = [], _SHOWN_IN_FULL
-    for verdict, found in findings(report).items():
+    for verdict, found in found_by_verdict.items():
         groups = list(_by_message(found).items())
         in_full = max(room, _SHOWN_IN_FULL_ANYWAY)
         room = max(0, room - len(groups))

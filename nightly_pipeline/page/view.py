@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nightly_pipeline.model.findings import (
     LETTERS,
+    Findings,
     Headline,
     broken_steps,
     counts,
@@ -128,14 +129,15 @@ def night_view(report: Report, links: Links, trends: Trends | None = None) -> Ni
         trends: the nights before it; None where they were not asked.
     """
     judged = report.judgement is not None
-    counted = stage_counts(one for found in findings(report).values() for one in found)
+    found = findings(report)
+    counted = stage_counts(found)
 
     def shown(item: Item) -> Shown:
         return _shown(item, links, brief_of(item, counted, judged=judged))
 
     everything = tuple(shown(item) for item in items(report))
     columns, rows = matrix_of(everything)
-    news = headlines(report)
+    news = headlines(report, found)
     return NightView(
         report=report,
         headline=headline(report),
@@ -146,7 +148,7 @@ def night_view(report: Report, links: Links, trends: Trends | None = None) -> Ni
         duration_s=duration_s(report),
         news=news[:_NEWS],
         news_more=len(news) - len(news[:_NEWS]),
-        chips=_chips(report) if judged else (),
+        chips=_chips(found) if judged else (),
         columns=columns,
         rows=rows,
         has_indexes=any(one.item.name == INDEX for one in everything),
@@ -157,7 +159,7 @@ def night_view(report: Report, links: Links, trends: Trends | None = None) -> Ni
             for item in failed_stages(report)
         ),
         following=tuple(shown(item) for item in consequences(report)),
-        tests=verdict_groups(report, links),
+        tests=verdict_groups(report, found, links),
         changes=shown_changes(report),
         trends=trends,
         usual_s=trends.usual_s if trends else None,
@@ -185,10 +187,10 @@ def _broken(item: Item, shown: Shown) -> Broken:
     return Broken(shown, excerpt(item.outcome.message or "", lines=200, characters=_LONG_MESSAGE))
 
 
-def _chips(report: Report) -> tuple[Chip, ...]:
+def _chips(found: Findings) -> tuple[Chip, ...]:
     return tuple(
         Chip(LETTERS[verdict], word_of(verdict), count, f"tests-{verdict.value}", verdict)
-        for verdict, count in counts(report).items()
+        for verdict, count in counts(found).items()
     )
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from nightly_pipeline.model.findings import (
+    Headline,
     broken_steps,
     counts,
     counts_text,
@@ -14,9 +15,13 @@ from nightly_pipeline.model.findings import (
     since_text,
 )
 from nightly_pipeline.model.judgement import Incident, Judgement, Verdict
-from nightly_pipeline.model.report import with_judgement
+from nightly_pipeline.model.report import Report, with_judgement
 from tests.factories import broken_night, failure, stage, whole_night
 from tests.judged import judged_night, test_of, verdict
+
+
+def _lines(report: Report) -> tuple[Headline, ...]:
+    return headlines(report, findings(report))
 
 
 def test_every_test_is_found_once_by_its_verdict_in_the_order_people_ask() -> None:
@@ -35,7 +40,7 @@ def test_every_test_is_found_once_by_its_verdict_in_the_order_people_ask() -> No
 
 
 def test_without_a_judgement_nothing_is_made_up() -> None:
-    assert counts(broken_night()) == {Verdict.UNKNOWN: 3}
+    assert counts(findings(broken_night())) == {Verdict.UNKNOWN: 3}
 
 
 def test_a_failure_the_judgement_does_not_know_is_not_lost() -> None:
@@ -59,7 +64,7 @@ def test_a_verdict_without_a_failure_tonight_is_not_lost_either() -> None:
 def test_a_failures_own_verdict_counts_when_there_is_no_judgement() -> None:
     failing = [failure("a", verdict="recurring"), failure("b", verdict="a word of the future")]
 
-    assert counts(whole_night(stage(status="failed", failures=failing))) == {
+    assert counts(findings(whole_night(stage(status="failed", failures=failing)))) == {
         Verdict.UNKNOWN: 1,
         Verdict.RECURRING: 1,
     }
@@ -91,12 +96,12 @@ def test_new_incidents_come_first_then_the_larger_ones() -> None:
 
 
 def test_headlines_begin_with_what_is_new_and_name_everything_that_is_not_good() -> None:
-    lines = headlines(judged_night())
+    lines = _lines(judged_night())
 
     assert [one.word for one in lines] == ["new", "failed", "recurring", "failed", "failed", "failed"]
     assert lines[1].title == "vllm/arm64/runtime_image"
     assert [one.detail for one in lines[3:]] == ["1 quarantined", "1 flaky", "1 environment"]
-    assert headlines(whole_night()) == ()
+    assert _lines(whole_night()) == ()
 
 
 def test_a_new_failure_without_an_incident_comes_before_what_was_there() -> None:
@@ -114,7 +119,7 @@ def test_a_new_failure_without_an_incident_comes_before_what_was_there() -> None
     verdicts = (old, verdict("sglang/amd64/unit", "a", "new", "F"))
     told = with_judgement(report, Judgement(verdicts=verdicts, incidents=(incident,)))
 
-    assert [(one.title, one.detail) for one in headlines(told)] == [
+    assert [(one.title, one.detail) for one in _lines(told)] == [
         ("sglang/amd64/unit", "1 new"),
         ("old", "1 test, 0 cells, since 2026-11-19 (2 nights)"),
     ]
