@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
-import threading
-import time
 
 import boto3
 import pytest
@@ -18,101 +15,29 @@ from nightly_pipeline.errors import (
     RegistryThrottled,
     RegistryUnavailable,
 )
-from nightly_pipeline.settings_registries import RegistrySettings, RepositoryCreation
-from nightly_pipeline.tools.clouds import credentials_for, deletes_in, repositories_of
-from nightly_pipeline.tools.registry import ClientSettings, OciRegistry
-from tests.fakes.ecr_server import ACCESS_KEY, ACCOUNT, REGION, ecr_server
-from tests.fakes.images import push_image
-from tests.fakes.registry_door import Answer, Trouble, error
-from tests.fakes.registry_program import RegistryProgram
+from nightly_pipeline.settings_registries import RepositoryCreation
+from nightly_pipeline.tools.clouds import credentials_for, repositories_of
+from tests.fakes.ecr_server import ACCESS_KEY, ACCOUNT
+from tests.fakes.registry_door import Answer, Trouble
+from tests.integration.clouds.support import assert_whole_in_ecr, in_ecr, opened
 
 pytestmark = pytest.mark.integration
 
-FAST = ClientSettings(attempts=8, wait_initial_s=0.02, wait_max_s=1.5, read_timeout_s=10)
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/publisher"
 RUN_TAG, MOVING_TAG = "nightly-vllm-amd64-run-1f3a9c02", "nightly-vllm-amd64"
-LAYER_BYTES = 600_000
-
-
-def noise(seed: int) -> bytes:
-    return random.Random(seed).randbytes(LAYER_BYTES)  # noqa: S311 - test data
-
-
-@pytest.fixture(scope="module")
-def source_program(tmp_path_factory):
-    with RegistryProgram(tmp_path_factory.mktemp("source")) as program:
-        yield program
-
-
-@pytest.fixture
-def source(source_program):
-    """Where images come from: a plain registry, with one image of five layers."""
-    with OciRegistry("source", source_program.host, "made", insecure=True) as registry:
-        yield registry
-
-
-@pytest.fixture
-def image(source_program):
-    return push_image(source_program.host, "made", [noise(seed) for seed in range(5)])
-
-
-@pytest.fixture
-def other(source_program):
-    return push_image(source_program.host, "made", [noise(9)])
-
-
-@pytest.fixture
-def ecr(tmp_path, monkeypatch):
-    with ecr_server(tmp_path / "ecr") as server:
-        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
-            monkeypatch.delenv(name, raising=False)
-        for name, value in server.environment.items():
-            monkeypatch.setenv(name, value)
-        yield server
-
-
-def settings(ecr, **fields) -> RegistrySettings:
-    own = {"account": ACCOUNT, "region": REGION, "create": RepositoryCreation()}
-    return RegistrySettings(kind="ecr", host=ecr.host, insecure=True, **{**own, **fields})
-
-
-def opened(ecr, **fields) -> OciRegistry:
-    registry = settings(ecr, **fields)
-    return OciRegistry(
-        "ecr",
-        ecr.host,
-        registry.repository,
-        insecure=True,
-        credentials=credentials_for(registry),
-        settings=FAST,
-        before_writing=repositories_of(registry),
-        delete_many=deletes_in(registry),
-    )
 
 
 @pytest.fixture
 def registry(ecr):
-    with opened(ecr, cache_repository="nightly-cache") as registry:
+    with opened(in_ecr(ecr, cache_repository="nightly-cache")) as registry:
         yield registry
-
-
-def assert_whole(ecr, digest: str, source_program) -> None:
-    """Index, image and every layer are in ECR, byte for byte, read past all code of ours."""
-    answer = ecr.read("nightly", digest)
-    assert answer.headers["Docker-Content-Digest"] == digest
-    [child] = answer.json()["manifests"]
-    manifest = ecr.read("nightly", child["digest"]).json()
-    stored = ecr.program.data / "docker/registry/v2/blobs/sha256"
-    for blob in (manifest["config"], *manifest["layers"]):
-        name = blob["digest"].removeprefix("sha256:")
-        assert (stored / name[:2] / name / "data").stat().st_size == blob["size"]
 
 
 # --- repositories
 
 
 def test_a_missing_repository_names_itself_and_the_next_step(ecr, source, image):
-    with opened(ecr, create=None) as registry, pytest.raises(RegistryAbsent) as caught:
+    with opened(in_ecr(ecr, create=None)) as registry, pytest.raises(RegistryAbsent) as caught:
         registry.copy_from(source, image)
     assert f"ecr ({ecr.host}): repository nightly was not found" in caught.value.message
     assert "`create:` section" in caught.value.next_step
@@ -139,24 +64,24 @@ def test_missing_repositories_are_made_as_the_profile_says(ecr, registry, source
 def test_a_repository_with_a_key_of_ones_own(ecr):
     key = boto3.Session().client("kms").create_key()["KeyMetadata"]["Arn"]
     create = RepositoryCreation(encryption="KMS", kms_key=key, immutable_tags=False, scan_on_push=False)
-    repositories_of(settings(ecr, create=create))()
+    repositories_of(in_ecr(ecr, create=create))()
     [found] = boto3.Session().client("ecr").describe_repositories()["repositories"]
     assert found["encryptionConfiguration"] == {"encryptionType": "KMS", "kmsKey": key}
     assert found["imageTagMutability"] == "MUTABLE"
     assert found["imageScanningConfiguration"] == {"scanOnPush": False}
 
 
-def test_who_may_not_look_at_repositories_may_push_all_the_same(ecr, source, image, source_program):
+def test_who_may_not_look_at_repositories_may_push_all_the_same(ecr, source, image):
     ecr.create("nightly")
     said = Answer(400, {}, b'{"__type": "AccessDeniedException", "message": "ecr:DescribeRepositories"}')
     ecr.api.troubles = [Trouble(answer=said)]
-    with opened(ecr, create=None) as registry:
+    with opened(in_ecr(ecr, create=None)) as registry:
         registry.copy_from(source, image)
-    assert_whole(ecr, image, source_program)
+    assert_whole_in_ecr(ecr, image)
 
 
 def test_repositories_are_asked_for_once(ecr):
-    require = repositories_of(settings(ecr))
+    require = repositories_of(in_ecr(ecr))
     for _ in range(3):
         require()
     assert [action for action, _ in ecr.api.callers] == ["DescribeRepositories", "CreateRepository"]
@@ -217,17 +142,17 @@ def test_a_login_is_had_for_the_registrys_account(ecr, registry, source, image):
 
 
 def test_a_role_of_another_account_is_assumed_first(ecr, source, image):
-    with opened(ecr, role_arn=ROLE, external_id="nightly") as registry:
+    with opened(in_ecr(ecr, role_arn=ROLE, external_id="nightly")) as registry:
         registry.copy_from(source, image)
     callers = {action: caller for action, caller in ecr.api.callers if action}
     assert callers.keys() == {"DescribeRepositories", "CreateRepository", "GetAuthorizationToken"}
     assert ACCESS_KEY not in callers.values()
 
 
-def test_a_login_that_expires_between_two_layers_is_had_again(ecr, registry, source, image, source_program):
+def test_a_login_that_expires_between_two_layers_is_had_again(ecr, registry, source, image):
     ecr.door.troubles = [Trouble("PUT", "/blobs/uploads/", then=ecr.door.expire_logins, times=2)]
     registry.copy_from(source, image)
-    assert_whole(ecr, image, source_program)
+    assert_whole_in_ecr(ecr, image)
     assert len(ecr.door.logins) >= 2
 
 
@@ -242,7 +167,7 @@ def test_aws_that_is_not_there_is_unavailable(ecr, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setattr("nightly_pipeline.tools.ecr._ATTEMPTS", 1)
     with pytest.raises(RegistryUnavailable, match=r"no login could be had: Could not connect"):
-        credentials_for(settings(ecr))()
+        credentials_for(in_ecr(ecr))()
 
 
 def test_a_machine_without_credentials_is_told_what_it_needs(ecr, monkeypatch, tmp_path):
@@ -251,7 +176,7 @@ def test_a_machine_without_credentials_is_told_what_it_needs(ecr, monkeypatch, t
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     with pytest.raises(RegistryForbidden, match="Unable to locate credentials") as caught:
-        credentials_for(settings(ecr))()
+        credentials_for(in_ecr(ecr))()
     assert "AWS_ACCESS_KEY_ID" in caught.value.next_step
 
 
@@ -271,66 +196,6 @@ def test_what_aws_says_is_told_apart(ecr, monkeypatch, status, code, kind):
     said = Answer(status, {}, json.dumps({"__type": code, "message": "no"}).encode())
     ecr.api.troubles = [Trouble(answer=said)]
     with pytest.raises(kind) as caught:
-        credentials_for(settings(ecr))()
+        credentials_for(in_ecr(ecr))()
     assert type(caught.value) is kind
     assert f"ecr ({ecr.host}): no login could be had: {code}" in caught.value.message
-
-
-# --- bad weather
-
-
-def test_a_connection_that_is_cut_in_the_middle_of_a_blob(ecr, registry, source, image, source_program):
-    cut = Trouble("PUT", "/blobs/uploads/", cut_after=LAYER_BYTES // 2, times=3)
-    ecr.door.troubles = [cut]
-    registry.copy_from(source, image)
-    assert cut.times == 0
-    assert_whole(ecr, image, source_program)
-
-
-def test_a_registry_that_is_restarted_during_a_push(ecr, registry, source, image, source_program):
-    def restart() -> None:
-        ecr.program.kill()
-        threading.Timer(0.3, ecr.program.start).start()
-
-    ecr.door.troubles = [Trouble("PUT", "/blobs/uploads/", then=restart)]
-    registry.copy_from(source, image)
-    assert_whole(ecr, image, source_program)
-
-
-def test_every_fifth_request_fails_with_500(ecr, registry, source, image, source_program):
-    ecr.door.failing = 0.2
-    registry.copy_from(source, image)
-    registry.put_tag(MOVING_TAG, image)
-    ecr.door.failing = 0.0
-    assert_whole(ecr, image, source_program)
-    assert ecr.read("nightly", MOVING_TAG).headers["Docker-Content-Digest"] == image
-
-
-def test_the_wait_that_is_asked_for_is_kept(ecr, registry, source, image):
-    registry.copy_from(source, image)
-    ecr.door.troubles = [
-        Trouble(
-            "PUT",
-            "/manifests/",
-            answer=error(429, "TOOMANYREQUESTS", "Rate exceeded", **{"Retry-After": "1"}),
-        )
-    ]
-    started = time.monotonic()
-    registry.put_tag(MOVING_TAG, image)
-    assert time.monotonic() - started >= 1.0
-
-
-def test_too_often_for_too_long_is_throttled(ecr, registry, source, image):
-    registry.copy_from(source, image)
-    said = error(429, "TOOMANYREQUESTS", "Rate exceeded")
-    ecr.door.troubles = [Trouble("PUT", "/manifests/", answer=said, times=99)]
-    with pytest.raises(RegistryThrottled, match=f"nightly:{MOVING_TAG} could not be written: 429"):
-        registry.put_tag(MOVING_TAG, image)
-    assert ecr.door.count("PUT", f"/manifests/{MOVING_TAG}") == FAST.attempts
-
-
-def test_a_second_copy_moves_nothing(ecr, registry, source, image):
-    registry.copy_from(source, image)
-    before = ecr.door.uploaded
-    assert registry.copy_from(source, image) == 0
-    assert ecr.door.uploaded == before

@@ -15,7 +15,7 @@ from nightly_pipeline.tools.buildx import BuildxBuilder
 from nightly_pipeline.tools.buildx_lasting import LastingBuilder
 from nightly_pipeline.tools.clouds import credentials_for, repositories_of
 from nightly_pipeline.tools.logins import RegistryLogins
-from tests.fakes.ecr_server import ACCOUNT, REGION, ecr_server
+from tests.fakes.ecr_server import ACCOUNT, REGION
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 
@@ -26,14 +26,6 @@ FROM ${BASE} AS runtime
 ARG SALT BUILD_S
 RUN echo "$SALT" > /salt && sleep $BUILD_S
 """
-
-
-@pytest.fixture
-def ecr(tmp_path, monkeypatch):
-    with ecr_server(tmp_path / "ecr") as server:
-        for name, value in server.environment.items():
-            monkeypatch.setenv(name, value)
-        yield server
 
 
 class Bench:

@@ -5,8 +5,6 @@ What is there is read back by Azure's own client, and by plain HTTP.
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from nightly_pipeline.errors import (
@@ -18,54 +16,16 @@ from nightly_pipeline.errors import (
 )
 from nightly_pipeline.settings_registries import RegistrySettings
 from nightly_pipeline.tools.acr import ACR_USER, acr_client, plain_http
-from nightly_pipeline.tools.clouds import credentials_for, deletes_in
-from nightly_pipeline.tools.registry import ClientSettings, OciRegistry
-from tests.fakes.acr_server import TOKEN_PASSWORD, TOKEN_USER, acr_server
-from tests.fakes.entra_server import CLIENT, CLIENT_SECRET, FEDERATED_TOKEN, TENANT
-from tests.fakes.images import push_image
+from nightly_pipeline.tools.clouds import credentials_for
+from tests.fakes.acr_server import TOKEN_PASSWORD, TOKEN_USER
+from tests.fakes.entra_server import CLIENT, CLIENT_SECRET, TENANT
 from tests.fakes.registry_door import Trouble, error
-from tests.fakes.registry_program import RegistryProgram
+from tests.integration.clouds.support import LAYER_BYTES, opened
 
 pytestmark = pytest.mark.integration
 
-FAST = ClientSettings(attempts=8, wait_initial_s=0.02, wait_max_s=1.5, read_timeout_s=10)
 TAG = "nightly-vllm-amd64"
-LAYER_BYTES = 600_000
 SCOPE = "https://containerregistry.azure.net/.default"
-
-
-def noise(seed: int) -> bytes:
-    return random.Random(seed).randbytes(LAYER_BYTES)  # noqa: S311 - test data
-
-
-@pytest.fixture(scope="module")
-def source_program(tmp_path_factory):
-    with RegistryProgram(tmp_path_factory.mktemp("source")) as program:
-        yield program
-
-
-@pytest.fixture
-def source(source_program):
-    """Where images come from: a plain registry."""
-    with OciRegistry("source", source_program.host, "made", insecure=True) as registry:
-        yield registry
-
-
-@pytest.fixture
-def image(source_program):
-    return push_image(source_program.host, "made", [noise(seed) for seed in range(5)])
-
-
-@pytest.fixture
-def acr(tmp_path, monkeypatch):
-    with acr_server(tmp_path / "acr") as server:
-        for name in ("AZURE_AUTHORITY_HOST", "AZURE_USERNAME"):
-            monkeypatch.delenv(name, raising=False)
-        (tmp_path / "federated").write_text(FEDERATED_TOKEN)
-        monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(tmp_path / "federated"))
-        for name, value in server.entra.environment.items():
-            monkeypatch.setenv(name, value)
-        yield server
 
 
 def settings(acr, login: str, **fields) -> RegistrySettings:
@@ -81,18 +41,6 @@ def settings(acr, login: str, **fields) -> RegistrySettings:
         "token": {"username": TOKEN_USER, "password": TOKEN_PASSWORD},
     }[login]
     return RegistrySettings(kind="acr", host=acr.host, insecure=True, login=login, **{**own, **fields})
-
-
-def opened(registry: RegistrySettings) -> OciRegistry:
-    return OciRegistry(
-        "acr",
-        registry.host,
-        registry.repository,
-        insecure=True,
-        credentials=credentials_for(registry),
-        settings=FAST,
-        delete_many=deletes_in(registry),
-    )
 
 
 @pytest.fixture
