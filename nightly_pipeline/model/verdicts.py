@@ -17,7 +17,7 @@ from nightly_pipeline.model.past import TestNight, passed_and_failed
 STRIP_NIGHTS = 14
 RATE_NIGHTS = 30
 """Over how many nights the rate of a known flake is counted."""
-LEAST_LIKELY = 0.01
+LEAST_LIKELY = 0.005
 """A row of bad results that a flake's own rate makes less likely than this is no flake any more."""
 
 VERDICT_ORDER = (
@@ -162,7 +162,7 @@ def _known_flake(nights: Sequence[TestNight], background: Background) -> tuple[V
         return None
     since = row[0].date
     runs = [run for night in window if night.date < since for run in night.same_image]
-    rate = (sum(map(_failures, runs)) + 1) / (len(runs) + 2)
+    rate = (sum(map(_failures, runs)) + 0.5) / (len(runs) + 1)  # so few failures say little of their rate
     failed = sum(_failures(run) for night in row for run in (*night.same_image, *night.checks))
     if rate**failed < LEAST_LIKELY:
         return None

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
 from nightly_pipeline.model.baseline import Thresholds
-from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, NightRow, TestIdentity, TestRow
+from nightly_pipeline.model.history import GOOD_RESULTS, NightRow, TestIdentity, TestResult, TestRow
 from nightly_pipeline.model.past import TestNight, pasts
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tonight import rows_of_tonight
@@ -109,10 +109,10 @@ class JudgedPast:
         return list(dict.fromkeys(row.identity for row in slowest))
 
     def last_of(self, places: set[tuple[str, str, str]]) -> list[TestRow]:
-        """The results of the newest night before on which each of these stages ran, of the last few."""
+        """The results of the newest night before, of the last few, that has any of each of these stages."""
         missing, found = set(places), list[TestRow]()
         for night in reversed(self.dates[-RENAMES_FOLLOWED:]):
-            rows = [row for row in self.history.tests(night) if _place(row) in missing and _ran(row)]
+            rows = [row for row in self.history.tests(night) if _place(row) in missing and _was_there(row)]
             found += rows
             missing -= {_place(row) for row in rows}
             if not missing:
@@ -124,8 +124,8 @@ def _place(row: TestRow) -> tuple[str, str, str]:
     return row.framework, row.arch, row.stage
 
 
-def _ran(row: TestRow) -> bool:
-    return row.source in {"night", "import"} and (row.result in GOOD_RESULTS or row.result in BAD_RESULTS)
+def _was_there(row: TestRow) -> bool:
+    return row.source in {"night", "import"} and row.result is not TestResult.COLLECTED
 
 
 def _by_kind(rows: Sequence[TestRow], tonight: str, engine: str) -> dict[TestIdentity, tuple[TestNight, ...]]:

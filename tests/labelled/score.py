@@ -89,12 +89,12 @@ def rules_of(played: Played) -> Rules:
     return Rules(quarantine=Quarantine(entries=entries, leave_after_nights=NEVER))
 
 
-def score(played: Played, history: History) -> Score:
-    """Judge every night of a scenario and compare."""
+def score(played: Played, history: History, *, first: int = FIRST_JUDGED) -> Score:
+    """Judge every night of a scenario from `first` on, and compare."""
     found = Score()
     drifted: set[object] = set()
     rules = rules_of(played)
-    for night in [night for night in played.nights if night >= FIRST_JUDGED]:
+    for night in [night for night in played.nights if night >= first]:
         judgement = judge(report_of(day(night), [f"run-{night}-{at}" for at in range(2)]), history, rules)
         _count_verdicts(found, judgement, played, night)
         _count_pairs(found, judgement, played, night)
