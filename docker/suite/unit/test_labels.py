@@ -14,7 +14,6 @@ pytestmark = [pytest.mark.unit, pytest.mark.gpu_0, pytest.mark.post_merge, pytes
     ("label", "field"),
     [
         ("org.opencontainers.image.version", "framework_version"),
-        ("org.opencontainers.image.base.name", "base"),
         ("io.nightly.framework", "framework"),
         ("io.nightly.framework-version", "framework_version"),
         ("io.nightly.engine", "engine_kind"),
@@ -24,6 +23,12 @@ pytestmark = [pytest.mark.unit, pytest.mark.gpu_0, pytest.mark.post_merge, pytes
 )
 def test_label_and_image_file_agree(labels, image, label, field):
     assert labels.get(label) == getattr(image, field)
+
+
+def test_label_and_image_file_agree_on_the_base(labels, image):
+    """The file has what the build was given, which may be pinned to a digest; of labels each has its part."""
+    name, digest = (labels.get(f"org.opencontainers.image.base.{part}") for part in ("name", "digest"))
+    assert image.base in {name, f"{name}@{digest}"}
 
 
 @pytest.mark.parametrize(
