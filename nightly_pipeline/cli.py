@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from nightly_pipeline import __version__
-from nightly_pipeline.commands import history, images, known_good, night, publish, quarantine, upkeep
+from nightly_pipeline.commands import bisect, history, images, known_good, night, publish, quarantine, upkeep
 from nightly_pipeline.errors import NightlyError
 
 EXIT_CODES = """\b
@@ -77,6 +77,7 @@ for _verb in (
     known_good.promote,
     known_good.rollback,
     quarantine.quarantine,
+    bisect.bisect,
     history.history,
     history.import_results,
     upkeep.doctor,

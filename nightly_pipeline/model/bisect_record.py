@@ -1,0 +1,107 @@
+"""A search for the commit that broke a test, as it is written down after every look: it can be gone on with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+
+from nightly_pipeline.model.bisect import Finding, Search
+from nightly_pipeline.model.history import TestIdentity
+from nightly_pipeline.model.judgement import Commit
+from nightly_pipeline.model.outcomes import Record
+
+
+class State(StrEnum):
+    """How far a search has come."""
+
+    SEARCHING = "searching"
+    FOUND = "found"  # one commit
+    NARROWED = "narrowed"  # several commits: the others could not tell
+    SAME_COMMIT = "same_commit"  # both nights are of one commit: something else changed
+    CONTRADICTED = "contradicted"  # an end is not (any more) what it was
+    STOPPED = "stopped"  # a limit was reached; the same command goes on
+
+
+class Look(Record):
+    """One look: a test run on a night's image, or on an image of a commit.
+
+    Attributes:
+        name: the night, YYYY-MM-DD, or the commit.
+        line: the line of the log that says why it is bad, or why it could not tell; untrusted text.
+        digest: the image it ran on.
+    """
+
+    name: str
+    finding: Finding
+    line: str = ""
+    digest: str | None = None
+    built: bool = False
+    duration_s: float = 0.0
+
+
+class BisectRecord(Record):
+    """A search.
+
+    Attributes:
+        good, bad: the nights it lies between, YYYY-MM-DD.
+        nights: the nights whose images are asked, oldest first, both ends among them.
+        revisions: night -> the commit of its image.
+        commits: those between the last good and the first bad night, oldest first; empty until they are needed.
+        looks: every look at a night and at a commit, in order.
+    """
+
+    test: TestIdentity
+    good: str
+    bad: str
+    nights: tuple[str, ...]
+    revisions: dict[str, str]
+    commits: tuple[Commit, ...] = ()
+    looks: tuple[Look, ...] = ()
+    state: State = State.SEARCHING
+    message: str = ""
+
+    @property
+    def night_search(self) -> Search:
+        """The search among the nights."""
+        return Search(self.nights, self._found(self.nights))
+
+    @property
+    def commit_search(self) -> Search:
+        """The search among the commits. Its ends are known: they are the nights' own."""
+        names = (self.revisions[self.night_search.last_good], *(commit.revision for commit in self.commits))
+        ends = {names[-1]: Finding.BAD, names[0]: Finding.GOOD}
+        return Search(names, {**ends, **self._found(names)})
+
+    @property
+    def culprits(self) -> tuple[Commit, ...]:
+        """The commits of which one is to blame, as far as the search has come."""
+        if not self.commits:
+            return ()
+        names = set(self.commit_search.culprits)
+        return tuple(commit for commit in self.commits if commit.revision in names)
+
+    @property
+    def builds(self) -> int:
+        """How many images were built for it."""
+        return sum(look.built for look in self.looks)
+
+    @property
+    def line(self) -> str:
+        """The line of the log that goes with the first bad one, as far as one is known."""
+        bad = {look.name: look.line for look in self.looks if look.finding is Finding.BAD}
+        first = [*(commit.revision for commit in self.culprits[-1:]), *self.night_search.culprits[-1:]]
+        return next((bad[name] for name in first if name in bad), "")
+
+    def with_look(self, look: Look) -> BisectRecord:
+        """The search with one more look."""
+        return self.model_copy(update={"looks": (*self.looks, look)})
+
+    def _found(self, names: tuple[str, ...]) -> dict[str, Finding]:
+        return {look.name: look.finding for look in self.looks if look.name in names}
+
+
+def bisect_id(test: TestIdentity, good: str, bad: str) -> str:
+    """The name a search is kept under: the same question has the same."""
+    text = json.dumps([*test.model_dump().values(), good, bad])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,163 @@
+"""One look of a search: the test, run on a night's image or on the image of a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+from nightly_pipeline.errors import NightlyError
+from nightly_pipeline.model.bisect import Finding
+from nightly_pipeline.model.bisect_record import Look
+from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, TestIdentity, TestRow
+from nightly_pipeline.model.judgement import Commit
+from nightly_pipeline.model.outcomes import ImageOutcome, ImageStatus
+from nightly_pipeline.model.plan import Key, PlannedImage, PlannedStage
+from nightly_pipeline.model.requests import Revision
+from nightly_pipeline.steps.build import BuildTools
+from nightly_pipeline.steps.build_requests import BuildPlace, ImageRun, build_request
+from nightly_pipeline.steps.ports import History, LineSink
+from nightly_pipeline.steps.rerun_tests import Purpose, Rerun, rerun_tests
+from nightly_pipeline.steps.stages import StageRun, StageTools
+
+Workspace = Callable[[str, Key], AbstractContextManager[Path]]
+"""An empty folder for one look, removed afterwards."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What all looks of one search share.
+
+    Attributes:
+        test: what is run.
+        stage, image: its stage and the runtime image of its cell, as tonight's plan has them.
+        images: night -> the image of that night.
+        bases: what base images are pinned to, for every build of the search alike.
+        checkout: the revision of a commit, and its files.
+        repeat: how often a test runs at each look; it is bad when it is bad once.
+        name: of the search; log and evidence are kept below it, and images are tagged with it.
+    """
+
+    test: TestIdentity
+    stage: PlannedStage
+    image: PlannedImage
+    images: dict[str, ImageOutcome]
+    bases: dict[str, str]
+    checkout: Callable[[str], tuple[Revision, Path]]
+    stage_tools: Callable[[Path], StageTools]
+    build_tools: Callable[[Path], BuildTools]
+    workspace: Workspace
+    history: History
+    log: LineSink
+    name: str
+    repeat: int = 1
+
+    def at_night(self, night: str) -> Look:
+        """Run the test on a night's image."""
+        image = self.images[night]
+        started = monotonic()
+        with self.workspace(f"bisect-{self.name}", (night,)) as folder:
+            registry = self.stage_tools(folder).registry
+            try:
+                there = registry.digest_of(image.digest or "") is not None
+            except NightlyError as error:
+                return self._look(
+                    night, Finding.UNCLEAR, f"could not ask for its image: {error.message}", started
+                )
+        if not there:
+            return self._look(night, Finding.UNCLEAR, "its image is not in the registry any more", started)
+        finding, line = self._test(night, image, image.source_revision)
+        return self._look(night, finding, line, started, digest=image.digest)
+
+    def at_commit(self, commit: Commit) -> Look:
+        """Build the image of a commit, and run the test on it."""
+        started = monotonic()
+        try:
+            image = self._build(commit)
+        except NightlyError as error:
+            why = f"its image does not build: {error.message.splitlines()[0]}"
+            return self._look(commit.revision, Finding.UNCLEAR, why, started, built=True)
+        finding, line = self._test(commit.revision[:12], image, commit.revision)
+        return self._look(commit.revision, finding, line, started, digest=image.digest, built=True)
+
+    def _build(self, commit: Commit) -> ImageOutcome:
+        """The runtime image of a commit, under a tag of the search; no tag that people use is moved."""
+        revision, files = self.checkout(commit.revision)
+        today = datetime.now(UTC)
+        run = ImageRun(self.image, today.date().isoformat(), self.name, revision, files, self.bases)
+        with self.workspace(f"bisect-{self.name}", (commit.revision[:12], "build")) as folder:
+            tools = self.build_tools(folder)
+            reference = tools.registry.reference(f"bisect-{self.name}-{commit.revision[:12]}")
+            with tools.logins.docker_config() as docker_config:
+                place = BuildPlace(
+                    push_reference=reference,
+                    secrets=tools.secrets,
+                    builder=tools.buildx_builder,
+                    docker_config=docker_config,
+                )
+                result = tools.builder.build(build_request(run, place, created=today), self.log)
+        return ImageOutcome(
+            date=run.date,
+            run_id=self.name,
+            framework=self.image.framework,
+            arch=self.image.arch,
+            kind="runtime",
+            status=ImageStatus.BUILT,
+            runner=self.image.runner,
+            digest=result.digest,
+            reference=reference,
+            source_revision=revision.commit,
+            engine=self.image.engine,
+        )
+
+    def _test(self, name: str, image: ImageOutcome, revision: str | None) -> tuple[Finding, str]:
+        """Run the test as often as asked for, until it is bad once."""
+        finding, line = Finding.UNCLEAR, "it was not run"
+        for number in range(1, self.repeat + 1):
+            done = self._run(f"{name}-{number}", image, revision)
+            finding, line = self._meaning(done)
+            if finding is not Finding.GOOD:
+                break
+        return finding, line
+
+    def _run(self, part: str, image: ImageOutcome, revision: str | None) -> Rerun:
+        run = StageRun(self.stage, image.date, image.run_id, image, only=(self.test.node_id,))
+        purpose = Purpose("bisect", f"bisects/{self.name}/{part}", revision)
+        with self.workspace(f"bisect-{self.name}", (part,)) as folder:
+            done = rerun_tests(run, self.stage_tools(folder), self.log, purpose)
+        if done.rows:
+            self.history.add(
+                done.rows, date=image.date, run_id=image.run_id, part=f"bisect-{self.name}-{part}"
+            )
+        return done
+
+    def _meaning(self, done: Rerun) -> tuple[Finding, str]:
+        row = next((row for row in done.rows if row.node_id == self.test.node_id), None)
+        if row is None:
+            return Finding.UNCLEAR, f"the test did not run: {done.message or done.status.value}"
+        if row.result in BAD_RESULTS:
+            return Finding.BAD, _line(row)
+        if row.result in GOOD_RESULTS and not row.failed_attempts:
+            return Finding.GOOD, ""
+        return Finding.UNCLEAR, f"the test was {row.result.value}"
+
+    @staticmethod
+    def _look(  # noqa: PLR0913 - a look as it is
+        name: str,
+        finding: Finding,
+        line: str,
+        started: float,
+        *,
+        digest: str | None = None,
+        built: bool = False,
+    ) -> Look:
+        seconds = round(monotonic() - started, 1)
+        return Look(name=name, finding=finding, line=line, digest=digest, built=built, duration_s=seconds)
+
+
+def _line(row: TestRow) -> str:
+    """The first line of the error that says something."""
+    return next((line.strip() for line in (row.message or "").splitlines() if line.strip()), row.result.value)
