@@ -22,6 +22,7 @@ from nightly_pipeline.errors import (
 from nightly_pipeline.model.masking import mask
 from nightly_pipeline.model.oci import INDEX_TYPE, digest_of_bytes, is_index, join_indexes
 from nightly_pipeline.model.promotion import Candidate, PromotedImage, PromotionRecord
+from nightly_pipeline.model.quantities import digest_text
 from nightly_pipeline.model.tags import known_good_run_tag, known_good_tag
 from nightly_pipeline.model.untrusted import one_line
 from nightly_pipeline.steps.ports import LineSink, Registry, Signer
@@ -261,10 +262,12 @@ def _serve(registry: Registry, plan: PromotionPlan, signer: Signer | None, log: 
             raise RegistryConflict(
                 f"{registry.reference(move.tag)} answers {answered}, but {move.after} was promoted"
             )
-        log(
-            f"{registry.role}: {move.tag} is {move.after}"
-            + ("" if move.before == move.after else f", was {move.before or 'not there'}")
+        was = (
+            ""
+            if move.before == move.after
+            else f", was {digest_text(move.before) if move.before else 'not there'}"
         )
+        log(f"{registry.role}: {move.tag} is {digest_text(move.after)}{was}")
 
 
 def _record(plan: PromotionPlan, tools: PromoteTools, errors: Mapping[str, NightlyError]) -> PromotionRecord:
