@@ -121,7 +121,7 @@ def test_the_keyboard_unfolds_a_test_and_follows_it_to_its_incident(show) -> Non
 
     tab.locator("section.verdict-recurring a", has_text="radix-77c0").focus()
     tab.keyboard.press("Enter")
-    assert tab.url.endswith("#incident-radix-77c0")
+    expect(tab).to_have_url(re.compile("#incident-radix-77c0$"))
     box = tab.locator("#incident-radix-77c0").bounding_box()
     assert 0 <= box["y"] < DESK["height"]
 

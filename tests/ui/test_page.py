@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def test_the_keyboard_reaches_the_results_and_a_cell_leads_to_its_problem(show) 
     assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     tab.keyboard.press("Enter")
 
-    assert tab.url.endswith("#trtllm-amd64-integration")
+    expect(tab).to_have_url(re.compile("#trtllm-amd64-integration$"))
     article = tab.locator("article#trtllm-amd64-integration")
     assert 0 <= article.bounding_box()["y"] < DESK["height"]
 
