@@ -103,7 +103,7 @@ def _verdicts(past: JudgedPast, rules: Rules) -> _Found:
     more = [test for test in (*in_question, *quarantined, *slow) if test not in past.of]
     past.read(more, since=past.window(len(more)))
     past.read_all_of_long_ones()
-    past.read(quarantined, since=_first_day(rules.quarantine))
+    past.read_since(_first_day(rules.quarantine), quarantined)
     background = Background(past.date, tuple(past.dates), environment_errors(past.of.values()))
     judged = {test: judge_test(nights, background) for test, nights in past.of.items()}
     found = {test: verdict for test, verdict in judged.items() if verdict is not None}

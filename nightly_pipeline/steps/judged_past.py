@@ -73,6 +73,11 @@ class JudgedPast:
         if wanted:
             self.know(self.history.of_tests(wanted, since=since, until=_day_before(self.date)), wanted)
 
+    def read_since(self, first_day: str | None, tests: Sequence[TestIdentity]) -> None:
+        """Read some tests from a day on, unless they are so many that only their last nights can be read."""
+        bound = self.since(max(FEWEST_NIGHTS, MOST_ROWS // max(len(tests), 1)))
+        self.read(tests, since=max(first_day or "", bound or "") or None)
+
     def know(self, before: Iterable[TestRow], tests: Iterable[TestIdentity]) -> None:
         """Add nights from rows of nights before, and tonight's of these tests."""
         own = [row for test in tests for row in self.there.get(test, ())]
