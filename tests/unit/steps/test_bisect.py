@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nightly_pipeline.errors import SourceError
+from nightly_pipeline.model.bisect import Finding
+from nightly_pipeline.model.bisect_record import BisectRecord, Look, State, bisect_id
+from nightly_pipeline.model.history import TestIdentity
+from nightly_pipeline.model.judgement import Commit
+from nightly_pipeline.steps.bisect import BisectTools, Limits, bisect
+
+TEST = TestIdentity(framework="vllm", arch="amd64", stage="unit", node_id="unit/test_a.py::test_b")
+PLENTY = Limits(builds=100)
+
+
+def night(number: int) -> str:
+    return f"2026-{1 + number // 28:02}-{1 + number % 28:02}"
+
+
+def commit(number: int) -> Commit:
+    return Commit(revision=f"c{number:04}", author=f"Author {number}", subject=f"Commit {number}")
+
+
+@dataclass
+class World:
+    """Nights of some commits each, of which one broke the test. Everything that is looked at is noted.
+
+    Attributes:
+        unclear: nights and commits that cannot tell.
+        kept: the search as it was written down, after every look.
+    """
+
+    nights: int
+    commits_a_night: int
+    broken_by: int
+    unclear: frozenset[str] = frozenset()
+    looked_at: list[str] = field(default_factory=list)
+    kept: list[BisectRecord] = field(default_factory=list)
+
+    def record(self) -> BisectRecord:
+        names = tuple(night(number) for number in range(self.nights))
+        revisions = {
+            name: commit(number * self.commits_a_night).revision for number, name in enumerate(names)
+        }
+        return BisectRecord(test=TEST, good=names[0], bad=names[-1], nights=names, revisions=revisions)
+
+    def tools(self) -> BisectTools:
+        return BisectTools(self.at_night, self.at_commit, self.between, self.kept.append)
+
+    def at_night(self, name: str) -> Look:
+        number = [night(each) for each in range(self.nights)].index(name) * self.commits_a_night
+        return self._look(name, number)
+
+    def at_commit(self, which: Commit) -> Look:
+        return self._look(which.revision, int(which.revision[1:])).model_copy(update={"built": True})
+
+    def between(self, before: str, after: str) -> tuple[Commit, ...]:
+        return tuple(commit(number) for number in range(int(after[1:]), int(before[1:]), -1))
+
+    def _look(self, name: str, number: int) -> Look:
+        self.looked_at.append(name)
+        if name in self.unclear:
+            return Look(name=name, finding=Finding.UNCLEAR, line="its image is gone")
+        bad = number >= self.broken_by
+        return Look(name=name, finding=Finding.BAD if bad else Finding.GOOD, line="boom" if bad else "")
+
+
+@given(st.data())
+def test_it_names_the_commit_that_broke_the_test(data):
+    nights, each = data.draw(st.integers(2, 70)), data.draw(st.integers(1, 110))
+    broken_by = data.draw(st.integers(1, (nights - 1) * each))
+    world = World(nights, each, broken_by)
+    found = bisect(world.record(), world.tools(), PLENTY)
+    assert found.state is State.FOUND
+    assert found.culprits == (commit(broken_by),)
+    assert found.line == "boom"
+    assert len(world.looked_at) == len(set(world.looked_at))
+    assert found.builds <= each.bit_length()
+
+
+def test_64_nights_and_100_commits_take_eight_runs_and_seven_builds_at_most():
+    for broken_by in range(1, 6301, 63):
+        world = World(64, 100, broken_by)
+        found = bisect(world.record(), world.tools(), PLENTY)
+        assert found.culprits == (commit(broken_by),)
+        assert found.builds <= 7
+        assert len(world.looked_at) - found.builds <= 2 + 6
+
+
+def test_every_look_is_written_down_before_the_next():
+    world = World(4, 4, 7)
+    bisect(world.record(), world.tools(), PLENTY)
+    assert [len(record.looks) for record in world.kept[:-1]] == list(range(1, len(world.looked_at) + 1))
+
+
+@given(st.integers(1, 30), st.integers(0, 6))
+def test_a_search_that_was_stopped_goes_on_without_looking_twice(broken_by, builds):
+    world = World(2, 30, broken_by)
+    stopped = bisect(world.record(), world.tools(), Limits(builds=builds))
+    if stopped.state is State.STOPPED:
+        assert stopped.message == f"{builds} images were built"
+        assert commit(broken_by) in stopped.culprits
+    on_disk = BisectRecord.model_validate_json(stopped.model_dump_json())
+    found = bisect(on_disk, world.tools(), PLENTY)
+    assert (found.state, found.culprits) == (State.FOUND, (commit(broken_by),))
+    assert len(world.looked_at) == len(set(world.looked_at))
+
+
+def test_without_time_nothing_is_begun():
+    world = World(4, 4, 7)
+    assert bisect(world.record(), world.tools(), Limits(seconds=-1)).state is State.STOPPED
+    assert world.looked_at == []
+
+
+@pytest.mark.parametrize(
+    ("broken_by", "said"), [(1000, "should be bad, but is good"), (0, "should be good, but is bad")]
+)
+def test_an_end_that_is_not_what_it_was_ends_it_before_anything_is_built(broken_by, said):
+    world = World(4, 4, broken_by)
+    found = bisect(world.record(), world.tools(), PLENTY)
+    assert found.state is State.CONTRADICTED
+    assert said in found.message
+    assert found.builds == 0
+
+
+def test_nights_whose_images_are_gone_leave_more_commits_to_build():
+    world = World(5, 4, 6, unclear=frozenset({night(1), night(2), night(3)}))
+    found = bisect(world.record(), world.tools(), PLENTY)
+    assert (found.state, found.culprits) == (State.FOUND, (commit(6),))
+
+
+def test_commits_that_do_not_build_leave_several_to_blame():
+    world = World(2, 5, 3, unclear=frozenset({commit(2).revision, commit(3).revision}))
+    found = bisect(world.record(), world.tools(), PLENTY)
+    assert found.state is State.NARROWED
+    assert found.culprits == (commit(2), commit(3), commit(4))
+
+
+def test_two_nights_of_one_commit_have_another_cause():
+    world = World(2, 1, 1)
+    record = world.record().model_copy(update={"revisions": {night(0): "same", night(1): "same"}})
+    found = bisect(record, world.tools(), PLENTY)
+    assert found.state is State.SAME_COMMIT
+    assert "what else changed" in found.message
+    assert found.culprits == ()
+    assert found.line == "boom"
+
+
+def test_commits_that_cannot_be_had_are_an_error_and_the_nights_stay_known():
+    world = World(4, 4, 7)
+    tools = world.tools()
+
+    def gone(before: str, after: str) -> tuple[Commit, ...]:
+        raise SourceError("the branch was rewritten")
+
+    with pytest.raises(SourceError):
+        bisect(
+            world.record(), BisectTools(tools.look_at_night, tools.look_at_commit, gone, tools.keep), PLENTY
+        )
+    assert world.kept[-1].night_search.next is None
+
+
+def test_the_same_question_has_the_same_name_and_another_another():
+    names = {bisect_id(TEST, good, "2026-01-09") for good in ("2026-01-01", "2026-01-02")}
+    other = TEST.model_copy(update={"node_id": "\ud800 odd"})
+    assert len({*names, bisect_id(other, "2026-01-01", "2026-01-09")}) == 3
+    assert bisect_id(TEST, "2026-01-01", "2026-01-09") in names

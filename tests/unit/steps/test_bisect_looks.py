@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from nightly_pipeline.errors import BuildError, RegistryUnavailable
+from nightly_pipeline.model.bisect import Finding
+from nightly_pipeline.model.history import TestIdentity
+from nightly_pipeline.model.judgement import Commit
+from nightly_pipeline.steps.bisect_looks import Looks
+from tests.factories import DATE, image
+from tests.fakes.containers import FakeContainers
+from tests.fakes.history import MemoryHistory
+from tests.fakes.source import revision
+from tests.unit.model.evidence_streams import collected, finish, passing, ran, session
+from tests.unit.steps import building, staging
+
+TEST = TestIdentity(framework="vllm", arch="amd64", stage="unit", node_id="tests/test_it.py::test_one")
+COMMIT = Commit(revision="c0ffee" * 6 + "c0ff", author="Ada", subject="Break it")
+SKIPPED = staging.lines(session(), *collected("test_one"), *ran("test_one", "skipped"), finish(0))
+BAD = staging.lines(
+    session(), *collected("test_one"), *ran("test_one", "failed", message="boom\nmore"), finish(1)
+)
+GOOD = staging.lines(*passing())
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Looks of a search over one night whose image is in the registry."""
+    stages, builds = staging.make_tools(tmp_path), building.make_tools(tmp_path)
+    stages = replace(stages, registry=builds.registry)
+    digest = builds.registry.add_image("linux/amd64", labels={"io.nightly.engine": "mock"})
+
+    @contextmanager
+    def workspace(name, key):
+        folder = tmp_path / name / "-".join(key)
+        folder.mkdir(parents=True)
+        yield folder
+
+    return Looks(
+        test=TEST,
+        stage=staging.UNIT,
+        image=building.RUNTIME,
+        images={DATE: image(digest=digest, source_revision="c0ffee")},
+        bases={},
+        checkout=lambda _commit: (revision("head"), tmp_path),
+        stage_tools=lambda folder: replace(stages, workspace=folder),
+        build_tools=lambda folder: replace(builds, workspace=folder),
+        workspace=workspace,
+        history=MemoryHistory(),
+        log=lambda _line: None,
+        name="abc123",
+    )
+
+
+def leaving(world, files, **end):
+    """The same world, whose containers leave these files."""
+    containers = FakeContainers(files=files, **end)
+    tools = world.stage_tools
+    return replace(
+        world, stage_tools=lambda folder: replace(tools(folder), containers=containers)
+    ), containers
+
+
+@pytest.mark.parametrize(
+    ("files", "finding", "line"),
+    [
+        (GOOD, Finding.GOOD, ""),
+        (BAD, Finding.BAD, "boom"),
+        (SKIPPED, Finding.UNCLEAR, "the test was skipped"),
+        (None, Finding.UNCLEAR, "the test did not run"),
+    ],
+)
+def test_a_nights_image_is_asked_by_running_the_one_test(world, files, finding, line):
+    world, containers = leaving(world, files, exit_code=1 if files is BAD else 0)
+    look = world.at_night(DATE)
+    assert look.finding is finding
+    assert line in look.line
+    assert not look.built
+    assert containers.specs[0].command[-1] == f"/opt/suite/{TEST.node_id}"
+    assert containers.specs[0].image.endswith(world.images[DATE].digest)
+
+
+def test_what_was_seen_is_remembered_as_a_search(world):
+    world, _ = leaving(world, BAD, exit_code=1)
+    world.at_night(DATE)
+    ((row,),) = world.history.parts.values()
+    assert (row.source, row.node_id, row.source_revision) == ("bisect", TEST.node_id, "c0ffee")
+
+
+def test_an_image_that_is_gone_cannot_tell_and_nothing_runs(world):
+    world, containers = leaving(world, GOOD)
+    world = replace(world, images={DATE: image(digest="sha256:" + "0" * 64)})
+    look = world.at_night(DATE)
+    assert (look.finding, look.line) == (Finding.UNCLEAR, "its image is not in the registry any more")
+    assert containers.specs == []
+
+
+def test_a_registry_that_cannot_be_asked_is_not_an_image_that_is_gone(world):
+    world.stage_tools(None).registry.failures["digest_of"] = RegistryUnavailable("no answer")
+    assert "could not ask" in world.at_night(DATE).line
+
+
+def test_it_is_good_when_every_run_is_good(world):
+    world, containers = leaving(replace(world, repeat=3), GOOD)
+    assert world.at_night(DATE).finding is Finding.GOOD
+    assert len(containers.specs) == 3
+
+
+def test_it_is_bad_at_the_first_bad_run(world):
+    world, containers = leaving(replace(world, repeat=3), BAD, exit_code=1)
+    assert world.at_night(DATE).finding is Finding.BAD
+    assert len(containers.specs) == 1
+
+
+def test_a_commit_is_built_under_a_tag_of_the_search_and_moves_no_other(world):
+    world, _ = leaving(world, GOOD)
+    registry = world.build_tools(None).registry
+    look = world.at_commit(COMMIT)
+    assert (look.finding, look.built, look.name) == (Finding.GOOD, True, COMMIT.revision)
+    assert set(registry.tags) == {f"bisect-abc123-{COMMIT.revision[:12]}"}
+    assert look.digest == registry.tags[f"bisect-abc123-{COMMIT.revision[:12]}"]
+
+
+def test_a_commit_that_does_not_build_cannot_tell(world):
+    world.build_tools(None).builder.error = BuildError("step 3 failed\nlong log")
+    look = world.at_commit(COMMIT)
+    assert (look.finding, look.built) == (Finding.UNCLEAR, True)
+    assert look.line == "its image does not build: step 3 failed"
