@@ -39,8 +39,8 @@ _PAINTED = """
 def measure(_frameworks: list[str]) -> None:
     """Print seconds, memory, the page's size, and how long Chromium takes to show it."""
     with tempfile.TemporaryDirectory(prefix="nightly-bench-") as folder:
-        pages = [page for tests in BOUNDS for page in _made(Path(folder), tests)]
-        _open(pages)
+        for tests in BOUNDS:
+            _open(_made(Path(folder), tests))
 
 
 def _made(folder: Path, tests: int) -> list[Path]:
