@@ -24,7 +24,7 @@ def test_a_section_changes_what_it_names(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("baseline: {nigths: 3}", ["perhaps you meant 'nights'", "stage_s"]),
+        ("baseline: {devations: 3}", ["perhaps you meant 'deviations'", "stage_s"]),
         ("baseline: {share: 0}", ["baseline.share", "greater than 0", "given: 0"]),
         ("baseline: {nights: 1}", ["baseline.nights", "greater than or equal to 3"]),
         ("quarantine: {leave_after_nights: 0}", ["quarantine.leave_after_nights", "greater than 0"]),
