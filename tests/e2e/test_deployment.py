@@ -97,7 +97,7 @@ def test_a_run_is_a_container_of_its_own_and_leaves_none_behind(
 ) -> None:
     assert run.status is dg.DagsterRunStatus.SUCCESS, what_happened(deployed, run.run_id)
     assert run.tags["docker/container_id"]
-    assert run.tags["docker/image"] == "nightly-pipeline:test"
+    assert run.tags["dagster/image"] == "nightly-pipeline:test"
     wait_for("its removal", lambda: not containers(f"label=dagster/run_id={run.run_id}"), within_s=30)
     assert containers(f"label=io.nightly.run-id={run.run_id}") == []
 
