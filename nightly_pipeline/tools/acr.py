@@ -139,7 +139,8 @@ def _forbidden(error: Exception, asked: str) -> NightlyError:
     from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 
     said = _first_line(error)
-    if isinstance(error.__cause__, ServiceRequestError | ServiceResponseError):  # azure-identity calls this refused
+    # azure-identity calls it a refusal, too, when nobody answers.
+    if isinstance(error.__cause__, ServiceRequestError | ServiceResponseError):
         return RegistryUnavailable(f"{asked}: {said}")
     if "AADSTS7000222" in said or "expired" in said.lower():
         return RegistryLoginExpired(f"{asked}: {said}", next_step="Renew the client secret in Entra ID.")
