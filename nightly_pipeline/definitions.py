@@ -7,6 +7,7 @@ from datetime import timedelta
 import dagster as dg
 
 from nightly_pipeline.assets.automation import night_jobs, night_schedule, summary_job, summary_sensors
+from nightly_pipeline.assets.confirming import confirming_asset
 from nightly_pipeline.assets.freshness import freshness_check, freshness_sensor
 from nightly_pipeline.assets.images import image_asset, index_asset, publication_asset
 from nightly_pipeline.assets.message_sensor import message_sensor
@@ -30,6 +31,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         *(publication_asset(planned, partitions) for planned in plan.publications),
         *(index_asset(planned, partitions) for planned in plan.indexes),
         *(stage_asset(planned, partitions) for planned in plan.stages),
+        confirming_asset(plan, partitions),
         summary_asset(plan, partitions, max_age=timedelta(hours=settings.freshness.max_age_hours)),
     ]
     jobs = night_jobs(list(settings.table.frameworks), assets)

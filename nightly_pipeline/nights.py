@@ -19,7 +19,14 @@ from nightly_pipeline.assets.announcing import open_announcer
 from nightly_pipeline.assets.following import follower, newest_run, nights_to_finish
 from nightly_pipeline.assets.instance import close_dead_runs, find_run, open_instance
 from nightly_pipeline.assets.judging import judged
-from nightly_pipeline.assets.launch import Launch, Watcher, execute_night, execute_summary, launched_run
+from nightly_pipeline.assets.launch import (
+    Launch,
+    Watcher,
+    execute_night,
+    execute_summary,
+    launched_run,
+    may_have_new_failures,
+)
 from nightly_pipeline.assets.naming import RUN_DATE_TAG
 from nightly_pipeline.assets.night_run import run_facts
 from nightly_pipeline.assets.pages import page_of
@@ -79,9 +86,9 @@ def run_night(settings: Settings, request: NightRequest) -> int:
         reuse=request.reuse,
     )
     _execute(settings, instance, request, launch)
-    run_id = launched_run(instance, launch).run_id
-    _summarise(settings, instance, launch, run_id)
-    report = _judged_report(instance, settings, date=request.date, run_id=run_id)
+    run = launched_run(instance, launch)
+    _summarise(settings, instance, launch, run)
+    report = _judged_report(instance, settings, date=request.date, run_id=run.run_id)
     Console(highlight=False).print(report_tables(report))
     if report.runs[-1].state is RunState.CANCELLED:
         return INTERRUPTED
@@ -248,11 +255,14 @@ def _detail(outcome: Outcome) -> str:
     return f"{tests} tests" + (f", {failed} failed" if failed else "")
 
 
-def _summarise(settings: Settings, instance: dg.DagsterInstance, launch: Launch, run_id: str) -> None:
+def _summarise(settings: Settings, instance: dg.DagsterInstance, launch: Launch, run: dg.DagsterRun) -> None:
     from nightly_pipeline.definitions import nightly_summary_job
 
+    confirm = settings.confirmation.enabled and may_have_new_failures(run)
+    if confirm:
+        Console(stderr=True, highlight=False).print("running new failures again ...")
     with output_to(settings.home / "runs" / f"{launch.launch_id}.log"):
-        execute_summary(instance, nightly_summary_job(), date=launch.date, run_id=run_id)
+        execute_summary(instance, nightly_summary_job(), date=launch.date, run_id=run.run_id, confirm=confirm)
         if settings.slack.configured:  # what an outage or a killed process left unsaid of other nights
             for night in nights_to_finish(open_announcer(settings), instance)[:_LEFT_UNSAID]:
                 newest = newest_run(instance, night)

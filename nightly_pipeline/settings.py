@@ -27,7 +27,12 @@ from nightly_pipeline.profile_files import (
     shipped_table,
 )
 from nightly_pipeline.settings_errors import Hints, explain
-from nightly_pipeline.settings_judgement import BaselineSettings, OwnersSettings, QuarantineSettings
+from nightly_pipeline.settings_judgement import (
+    BaselineSettings,
+    ConfirmationSettings,
+    OwnersSettings,
+    QuarantineSettings,
+)
 from nightly_pipeline.settings_known_good import PromotionSettings, RetentionSettings
 from nightly_pipeline.settings_registries import (
     RegistrySettings,
@@ -120,6 +125,7 @@ class Settings(Strict):
     owners: OwnersSettings = OwnersSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
     baseline: BaselineSettings = BaselineSettings()
+    confirmation: ConfirmationSettings = ConfirmationSettings()
     environment: dict[str, Secret] = Field(default_factory=dict)
 
     @model_validator(mode="after")

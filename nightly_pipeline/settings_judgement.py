@@ -1,4 +1,4 @@
-"""The sections of a profile on what a night means: owners, quarantine, baselines."""
+"""The sections of a profile on what a night means: owners, quarantine, baselines, confirming reruns."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pydantic import Field
 
 from nightly_pipeline.model.baseline import Thresholds
 from nightly_pipeline.model.catalog import Strict
+from nightly_pipeline.model.confirmation import Limits
 
 
 class OwnersSettings(Strict):
@@ -34,3 +35,7 @@ class QuarantineSettings(Strict):
 
 class BaselineSettings(Thresholds):
     """When a duration or a size has left its usual range; see `model.baseline.Thresholds`."""
+
+
+class ConfirmationSettings(Limits):
+    """How far new failures are run again; see `model.confirmation.Limits`."""

@@ -15,9 +15,11 @@ from nightly_pipeline.assets.naming import (
     SUMMARY_TAG,
     TRIGGER_TAG,
     framework_job_name,
+    summary_checks,
+    summary_selection,
 )
 from nightly_pipeline.assets.night_run import runs_in_the_command
-from nightly_pipeline.model.plan import SOURCE_KEY, SUMMARY_KEY
+from nightly_pipeline.model.plan import CONFIRMATION_KEY, SOURCE_KEY, SUMMARY_KEY
 
 # What `define_asset_job` returns; Dagster does not export its name.
 UnresolvedAssetJobDefinition = Any
@@ -26,6 +28,8 @@ UnresolvedAssetJobDefinition = Any
 MAX_RUNTIME_S = 12 * 3600
 SCHEDULE = "0 8 * * *"
 FRESHNESS_CHECK = dg.AssetCheckKey(dg.AssetKey(list(SUMMARY_KEY)), "nights_come_in_time")
+
+_SENSOR_TAG = "dagster/sensor_name"
 
 _ENDINGS = {
     "after_success": dg.DagsterRunStatus.SUCCESS,
@@ -39,7 +43,7 @@ def night_jobs(
 ) -> list[UnresolvedAssetJobDefinition]:
     """`nightly`, the whole night, and one job per framework: a backfill takes a job, not a selection."""
     tags = {"dagster/max_runtime": str(MAX_RUNTIME_S)}
-    whole = dg.AssetSelection.all() - dg.AssetSelection.assets(list(SUMMARY_KEY))
+    whole = dg.AssetSelection.all() - dg.AssetSelection.assets(list(CONFIRMATION_KEY), list(SUMMARY_KEY))
     jobs = [
         dg.define_asset_job(
             JOB_NAME,
@@ -62,11 +66,12 @@ def night_jobs(
 
 
 def summary_job() -> UnresolvedAssetJobDefinition:
-    """The job of the summary alone."""
+    """The job of the summary, and of what explains a night's failures before it."""
     return dg.define_asset_job(
         SUMMARY_JOB_NAME,
         # Whether nights come in time is looked at by a sensor of its own.
-        selection=dg.AssetSelection.assets(list(SUMMARY_KEY)) - dg.AssetSelection.checks(FRESHNESS_CHECK),
+        selection=dg.AssetSelection.assets(list(CONFIRMATION_KEY), list(SUMMARY_KEY))
+        - dg.AssetSelection.checks(FRESHNESS_CHECK),
         description="Report, page and message of a night; asked for whenever one of its runs ends.",
     )
 
@@ -111,11 +116,35 @@ def _sensor(
         night = run.tags.get(RUN_DATE_TAG)
         if runs_in_the_command(run):
             return dg.SkipReason(f"the command that executed run {run.run_id} summarises it")
+        if night is not None and _died_before_the_summary(run):
+            return _request(night, run.run_id, of=run.tags[SUMMARY_TAG], confirm=False)
         if night is None or not _has_results(run):
             return dg.SkipReason(f"run {run.run_id} has nothing to summarise")
-        return dg.RunRequest(run_key=run.run_id, partition_key=night, tags={SUMMARY_TAG: run.run_id})
+        # What succeeded has no failures, and who cancels a run wants nothing more to be run.
+        return _request(night, run.run_id, of=run.run_id, confirm=status is dg.DagsterRunStatus.FAILURE)
 
     return sensor
+
+
+def _request(night: str, run_key: str, *, of: str, confirm: bool) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=run_key,
+        partition_key=night,
+        tags={SUMMARY_TAG: of},
+        asset_selection=summary_selection(confirm=confirm),
+        asset_check_keys=summary_checks(confirm=confirm),
+    )
+
+
+def _died_before_the_summary(run: dg.DagsterRun) -> bool:
+    """Whether a sensor asked for this summary, and repeating failures ended it: then it is made without that.
+
+    Such a request selects the summary alone, so it is not followed by another.
+    """
+    ended_well = run.status is dg.DagsterRunStatus.SUCCESS
+    confirmed = dg.AssetKey(list(CONFIRMATION_KEY)) in (run.asset_selection or ())
+    ours = {SUMMARY_TAG, _SENSOR_TAG} <= run.tags.keys()
+    return run.job_name == SUMMARY_JOB_NAME and not ended_well and confirmed and ours
 
 
 def _has_results(run: dg.DagsterRun) -> bool:
@@ -123,4 +152,5 @@ def _has_results(run: dg.DagsterRun) -> bool:
     if run.job_name == SUMMARY_JOB_NAME:
         return False
     selected = run.asset_selection
-    return selected is None or any(tuple(key.path) not in {SOURCE_KEY, SUMMARY_KEY} for key in selected)
+    nothing = {SOURCE_KEY, CONFIRMATION_KEY, SUMMARY_KEY}
+    return selected is None or any(tuple(key.path) not in nothing for key in selected)

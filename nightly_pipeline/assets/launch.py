@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import dagster as dg
+from dagster import DagsterExecutionInterruptedError
 from dagster._core.definitions.reconstruct import ReconstructableJob
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 from dagster._core.execution.api import execute_run
@@ -28,9 +29,10 @@ from nightly_pipeline.assets.naming import (
     SUMMARY_TAG,
     TRIGGER_TAG,
     step_key,
+    summary_selection,
 )
 from nightly_pipeline.errors import RecordError
-from nightly_pipeline.model.plan import SOURCE_KEY, SUMMARY_KEY, Key
+from nightly_pipeline.model.plan import SOURCE_KEY, Key
 from nightly_pipeline.tools.liveness import this_process
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -108,13 +110,36 @@ def _create_run(instance: dg.DagsterInstance, launch: Launch, job: Reconstructab
     )
 
 
-def execute_summary(instance: dg.DagsterInstance, job: dg.JobDefinition, *, date: str, run_id: str) -> bool:
-    """Make the night's summary in this process; whether it succeeded."""
+def execute_summary(
+    instance: dg.DagsterInstance, job: dg.JobDefinition, *, date: str, run_id: str, confirm: bool = False
+) -> bool:
+    """Make the night's summary in this process; whether it succeeded.
+
+    With `confirm` its new failures are run again before; should that be interrupted or die, the summary is made
+    without.
+    """
+    try:
+        done = _execute_summary(instance, job, date, run_id, confirm=confirm)
+    except (KeyboardInterrupt, DagsterExecutionInterruptedError):
+        if not confirm:
+            raise
+        done = False
+    return done or (confirm and _execute_summary(instance, job, date, run_id, confirm=False))
+
+
+def may_have_new_failures(run: dg.DagsterRun) -> bool:
+    """Whether there is anything to run again: what succeeded has no failures, and a cancelled run is left alone."""
+    return run.status is dg.DagsterRunStatus.FAILURE
+
+
+def _execute_summary(
+    instance: dg.DagsterInstance, job: dg.JobDefinition, date: str, run_id: str, *, confirm: bool
+) -> bool:
     result = job.execute_in_process(
         run_config=_QUIET,
         instance=instance,
         tags={RUN_DATE_TAG: date, SUMMARY_TAG: run_id, **LOCATION_TAGS},
-        asset_selection=[dg.AssetKey(list(SUMMARY_KEY))],
+        asset_selection=summary_selection(confirm=confirm),
         raise_on_error=False,
     )
     return result.success

@@ -18,7 +18,7 @@ from nightly_pipeline.assets.following import (
     nights_to_finish,
 )
 from nightly_pipeline.assets.instance import close_dead_runs
-from nightly_pipeline.assets.naming import SUMMARY_TAG, TRIGGER_TAG
+from nightly_pipeline.assets.naming import SUMMARY_TAG, TRIGGER_TAG, summary_checks, summary_selection
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.steps.announce import Announcer
 from nightly_pipeline.tools.slack_transport import BRISK
@@ -79,4 +79,6 @@ def _request(announcer: Announcer, instance: dg.DagsterInstance, night: str) -> 
         run_key=f"message-{night}-{_told_at(announcer, night):%Y%m%dT%H%M%S}",
         partition_key=night,
         tags={SUMMARY_TAG: newest_run(instance, night), TRIGGER_TAG: "team_message"},
+        asset_selection=summary_selection(confirm=False),
+        asset_check_keys=summary_checks(confirm=False),
     )

@@ -6,7 +6,7 @@ from datetime import date
 
 import dagster as dg
 
-from nightly_pipeline.model.plan import Key
+from nightly_pipeline.model.plan import CONFIRMATION_KEY, SUMMARY_KEY, Key
 
 LOCATION = "nightly_pipeline"
 """Name of the code location, as workspace.yaml has it."""
@@ -30,6 +30,7 @@ LOCATION_TAGS = {".dagster/repository": f"__repository__@{LOCATION}"}
 
 JOB_NAME = "nightly"
 SUMMARY_JOB_NAME = "nightly_summary_job"
+RERUNS_CHECK = "reruns_were_made"
 
 
 def nights(go_live: date) -> dg.DailyPartitionsDefinition:
@@ -48,6 +49,19 @@ def cell_group(framework: str, arch: str | None) -> str:
 def step_key(key: Key) -> str:
     """The step that materializes an asset: Dagster joins the parts of its key."""
     return "__".join(key)
+
+
+def summary_selection(*, confirm: bool) -> list[dg.AssetKey]:
+    """What of the summary's job runs: the summary, and before it the confirming reruns where there may be any."""
+    keys = (CONFIRMATION_KEY, SUMMARY_KEY) if confirm else (SUMMARY_KEY,)
+    return [dg.AssetKey(list(key)) for key in keys]
+
+
+def summary_checks(*, confirm: bool) -> list[dg.AssetCheckKey]:
+    """The checks that come with that selection. Whether nights come in time is looked at by a sensor of its own."""
+    own = [(SUMMARY_KEY, "night_is_green"), (SUMMARY_KEY, "known_good_is_current")]
+    keys = [(CONFIRMATION_KEY, RERUNS_CHECK), *own] if confirm else own
+    return [dg.AssetCheckKey(dg.AssetKey(list(key)), name) for key, name in keys]
 
 
 def framework_job_name(framework: str) -> str:

@@ -24,7 +24,7 @@ from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.model.links import Links
 from nightly_pipeline.model.markdown import report_markdown
 from nightly_pipeline.model.outcomes import NightStatus
-from nightly_pipeline.model.plan import SUMMARY_KEY, Key, Plan
+from nightly_pipeline.model.plan import CONFIRMATION_KEY, SUMMARY_KEY, Key, Plan
 from nightly_pipeline.model.reading import Tone, causes, headline, night_tone
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.planning import make_plan
@@ -60,7 +60,7 @@ def summary_asset(
 
     @dg.asset(
         key=list(SUMMARY_KEY),
-        deps=[list(key) for key in _last(plan)],
+        deps=[list(key) for key in (*_last(plan), CONFIRMATION_KEY)],
         partitions_def=partitions,
         group_name=SUMMARY_GROUP,
         output_required=False,
@@ -72,7 +72,7 @@ def summary_asset(
     def nightly_summary(
         context: dg.AssetExecutionContext, workplace: Workplace
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        if _runs_beside_others(context):
+        if runs_beside_others(context):
             # "Materialize all" selects this too, but how that run ends nobody knows yet: nothing is summarised.
             yield _check_result(
                 "the summary is made by a run of its own, when this run has ended", green=False
@@ -90,8 +90,10 @@ def _last(plan: Plan) -> list[Key]:
     return [entry.key for entry in plan.entries if entry.key not in awaited]
 
 
-def _runs_beside_others(context: dg.AssetExecutionContext) -> bool:
-    return any(tuple(key.path) != SUMMARY_KEY for key in context.job_def.asset_layer.selected_asset_keys)
+def runs_beside_others(context: dg.AssetExecutionContext) -> bool:
+    """Whether this run makes what is summarised, too: how it ends nobody knows yet."""
+    own = {SUMMARY_KEY, CONFIRMATION_KEY}
+    return any(tuple(key.path) not in own for key in context.job_def.asset_layer.selected_asset_keys)
 
 
 def _summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.MaterializeResult:

@@ -15,6 +15,7 @@ ImageKind = Literal["framework", "runtime"]
 IMAGE_KINDS: tuple[ImageKind, ...] = ("framework", "runtime")
 SOURCE_KEY: Key = ("source_revision",)
 SUMMARY_KEY: Key = ("nightly_summary",)
+CONFIRMATION_KEY: Key = ("confirmed_failures",)
 
 
 def image_key(framework: str, arch: str, kind: str) -> Key:

@@ -1,4 +1,4 @@
-"""What the profile says of owners, quarantine and baselines."""
+"""What the profile says of owners, quarantine, baselines and confirming reruns."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ def test_every_section_has_sane_defaults(tmp_path):
     assert settings.quarantine.leave_after_nights == 14
     assert (settings.owners.file, settings.owners.suite) == (None, "docker/suite")
     assert settings.baseline.at_least <= settings.baseline.nights
+    assert settings.confirmation.enabled
+    assert settings.confirmation.previous_image
 
 
 def test_a_section_changes_what_it_names(tmp_path):
@@ -30,6 +32,12 @@ def test_a_section_changes_what_it_names(tmp_path):
         ("quarantine: {leave_after_nights: 0}", ["quarantine.leave_after_nights", "greater than 0"]),
         ("quarantine: {files: x}", ["perhaps you meant 'file'"]),
         ("owners: {file: ''}", ["owners.file", "at least 1 character"]),
+        ("confirmation: {max_tests: 0}", ["confirmation.max_tests", "greater than 0", "given: 0"]),
+        (
+            "confirmation: {max_failed_share: 50}",
+            ["confirmation.max_failed_share", "less than or equal to 1"],
+        ),
+        ("confirmation: {max_minuets: 5}", ["perhaps you meant 'max_minutes'", "previous_image"]),
         ("ownres: {file: x}", ["unknown field", "perhaps you meant 'owners'"]),
     ],
 )

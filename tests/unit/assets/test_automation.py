@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 import pytest
 
@@ -35,7 +37,7 @@ def ended() -> dg.DagsterEvent:
 @pytest.fixture
 def evaluate(sensor, ended: dg.DagsterEvent):
     def _evaluate(
-        *keys: str, job: str = "__ASSET_JOB", tags=NIGHT, **run: str
+        *keys: str, job: str = "__ASSET_JOB", tags=NIGHT, **run: Any
     ) -> dg.RunRequest | dg.SkipReason:
         selection = frozenset(dg.AssetKey(key.split("/")) for key in keys) if keys else None
         with dg.DagsterInstance.ephemeral() as instance:
@@ -66,9 +68,42 @@ def test_everything_at_once_is_summarised_though_the_summary_was_selected_too(ev
     assert isinstance(evaluate(*everything), dg.RunRequest)
 
 
-@pytest.mark.parametrize("keys", [("nightly_summary",), ("source_revision",)], ids=lambda keys: keys[0])
+@pytest.mark.parametrize(
+    "keys", [("nightly_summary",), ("source_revision",), ("confirmed_failures",)], ids=lambda keys: keys[0]
+)
 def test_a_run_without_results_is_not(evaluate, keys) -> None:
     assert isinstance(evaluate(*keys), dg.SkipReason)
+
+
+def test_failures_are_repeated_before_the_summary_of_what_failed_alone(evaluate, sensor) -> None:
+    request = evaluate(job="nightly")
+    keys = [key.to_user_string() for key in request.asset_selection]
+    failed = sensor.name == "summary_after_failure"
+    assert keys == (["confirmed_failures", "nightly_summary"] if failed else ["nightly_summary"])
+    assert {check.asset_key for check in request.asset_check_keys} == set(request.asset_selection)
+
+
+ENDED_BY_A_RERUN = ("confirmed_failures", "nightly_summary")
+ASKED_FOR = {**NIGHT, "nightly/summary_of": OLDER, "dagster/sensor_name": "summary_after_failure"}
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED])
+def test_a_summary_that_died_repeating_failures_is_made_without_that_once(evaluate, status) -> None:
+    request = evaluate(*ENDED_BY_A_RERUN, job="nightly_summary_job", tags=ASKED_FOR, status=status)
+    assert [key.to_user_string() for key in request.asset_selection] == ["nightly_summary"]
+    assert request.tags["nightly/summary_of"] == OLDER
+    again = evaluate("nightly_summary", job="nightly_summary_job", tags=ASKED_FOR, status=status)
+    assert isinstance(again, dg.SkipReason)
+
+
+@pytest.mark.parametrize(
+    ("tags", "status"),
+    [(ASKED_FOR, dg.DagsterRunStatus.SUCCESS), (NIGHT, dg.DagsterRunStatus.FAILURE)],
+    ids=["it ended well", "the command's"],
+)
+def test_no_other_summary_is_asked_for_again(evaluate, tags, status) -> None:
+    asked = evaluate(*ENDED_BY_A_RERUN, job="nightly_summary_job", tags=tags, status=status)
+    assert isinstance(asked, dg.SkipReason)
 
 
 def test_a_summary_is_not_summarised(evaluate) -> None:

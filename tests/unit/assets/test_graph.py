@@ -42,7 +42,8 @@ def test_every_cell_has_every_asset_and_the_night_its_own(graph) -> None:
         key(framework, arch, name) for framework in FRAMEWORKS for arch in ARCHITECTURES for name in NAMES
     }
     indexes = {key(framework, "multi_arch_image") for framework in FRAMEWORKS}
-    assert graph.get_all_asset_keys() == cells | indexes | {key("source_revision"), key("nightly_summary")}
+    of_the_night = {key("source_revision"), key("confirmed_failures"), key("nightly_summary")}
+    assert graph.get_all_asset_keys() == cells | indexes | of_the_night
 
 
 def test_groups_name_the_cell(graph) -> None:
@@ -80,12 +81,28 @@ def test_the_summary_comes_last_and_its_check_says_whether_the_night_is_green(gr
     stages = {
         key(framework, arch, name) for framework in FRAMEWORKS for arch in ARCHITECTURES for name in NAMES[3:]
     }
-    assert summary.parent_keys == stages | {key(framework, "multi_arch_image") for framework in FRAMEWORKS}
+    indexes = {key(framework, "multi_arch_image") for framework in FRAMEWORKS}
+    assert summary.parent_keys == stages | indexes | {key("confirmed_failures")}
     assert {check.name for check in summary.check_keys} == {
         "night_is_green",
         "known_good_is_current",
         "nights_come_in_time",
     }
+
+
+def test_failures_are_repeated_after_what_runs_in_its_runners_pool_and_before_the_summary(graph) -> None:
+    confirming = graph.get(key("confirmed_failures"))
+    assert confirming.parent_keys == {
+        key(framework, "amd64", name) for framework in FRAMEWORKS for name in NAMES[3:]
+    }
+    assert confirming.pools == {"gpu-l40-amd64"}
+    assert confirming.child_keys == {key("nightly_summary")}
+
+
+def test_no_job_of_the_night_repeats_or_summarises(definitions: dg.Definitions) -> None:
+    for job in ("nightly", "nightly_vllm"):
+        keys = definitions.resolve_job_def(job).asset_layer.selected_asset_keys
+        assert not keys & {key("confirmed_failures"), key("nightly_summary")}
 
 
 def test_everything_has_one_partition_a_night_from_go_live_to_today(graph) -> None:
@@ -98,7 +115,7 @@ def test_everything_has_one_partition_a_night_from_go_live_to_today(graph) -> No
 
 @pytest.mark.parametrize(
     ("job", "steps"),
-    [("nightly", 46), ("nightly_vllm", 16), ("nightly_trtllm", 16), ("nightly_summary_job", 1)],
+    [("nightly", 46), ("nightly_vllm", 16), ("nightly_trtllm", 16), ("nightly_summary_job", 2)],
 )
 def test_jobs(definitions: dg.Definitions, job: str, steps: int) -> None:
     assert len(definitions.resolve_job_def(job).nodes) == steps
