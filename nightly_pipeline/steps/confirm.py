@@ -71,8 +71,8 @@ def _confirmed(rerun: PlannedRerun, tools: ConfirmTools, limits: Limits, end: fl
     attempt = _Attempt(rerun, tools, limits, end)
     try:
         found = attempt.run()
-    except NightlyError as error:
-        found = attempt.with_problem(error.message)
+    except (NightlyError, OSError) as error:
+        found = attempt.with_problem(error.message if isinstance(error, NightlyError) else str(error))
     return _kept(found, rerun, tools)
 
 
