@@ -260,7 +260,7 @@ def _summarise(settings: Settings, instance: dg.DagsterInstance, launch: Launch,
 
     confirm = settings.confirmation.enabled and may_have_new_failures(run)
     if confirm:
-        Console(stderr=True, highlight=False).print("running new failures again ...")
+        Console(stderr=True, highlight=False).print("running what failed for the first time again ...")
     with output_to(settings.home / "runs" / f"{launch.launch_id}.log"):
         execute_summary(instance, nightly_summary_job(), date=launch.date, run_id=run.run_id, confirm=confirm)
         if settings.slack.configured:  # what an outage or a killed process left unsaid of other nights
