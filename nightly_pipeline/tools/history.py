@@ -29,19 +29,24 @@ _LOOK_BACK_DAYS = 14
 _FEW = 200
 """So many node ids are compared one by one, which lets whole row groups be skipped."""
 
-_NEWEST_ENTRIES = """
+_LAST_NIGHTS = "SELECT DISTINCT date FROM history WHERE record = 'test' ORDER BY date DESC LIMIT ?"
+_NIGHT, _ENTRY, _TEST, _IDENTITY = (
+    tuple(row.model_fields) for row in (NightRow, EntryRow, TestRow, TestIdentity)
+)
+_NIGHTS = f"""
+SELECT {", ".join(_NIGHT)} FROM history WHERE record = 'night' ORDER BY date, started_at NULLS FIRST, run_id
+"""  # noqa: S608 - our own words
+_NEWEST_ENTRIES = f"""
 , runs AS (SELECT date, run_id, max(started_at) AS run_started FROM history WHERE record = 'night' GROUP BY ALL)
-SELECT entry.* FROM history AS entry LEFT JOIN runs USING (date, run_id) WHERE record = 'entry'
+SELECT {", ".join(f"entry.{name}" for name in _ENTRY)} FROM history AS entry LEFT JOIN runs USING (date, run_id)
+WHERE record = 'entry'
 QUALIFY row_number() OVER (
     PARTITION BY date, framework, arch, name
     ORDER BY coalesce(seen, true) DESC, run_started DESC NULLS LAST, run_id DESC
 ) = 1
 ORDER BY date, framework, arch NULLS LAST, name
-"""
-_LAST_NIGHTS = "SELECT DISTINCT date FROM history WHERE record = 'test' ORDER BY date DESC LIMIT ?"
-_NIGHT, _ENTRY, _TEST, _IDENTITY = (
-    tuple(row.model_fields) for row in (NightRow, EntryRow, TestRow, TestIdentity)
-)
+"""  # noqa: S608 - our own words
+_TESTS = f"SELECT {', '.join(_TEST)} FROM history"  # noqa: S608 - our own words
 _IN_ORDER = "ORDER BY framework, arch, stage, node_id, date, finished_at NULLS FIRST, run_id, part"
 
 
@@ -84,8 +89,7 @@ class ParquetHistory:
 
     def nights(self, *, since: str | None = None, until: str | None = None) -> list[NightRow]:
         """The runs on record, by date and then by their start."""
-        query = "SELECT * FROM history WHERE record = 'night' ORDER BY date, started_at NULLS FIRST, run_id"
-        return self._rows(NightRow, Question(query, _NIGHT, since=since, until=until))
+        return self._rows(NightRow, Question(_NIGHTS, _NIGHT, since=since, until=until))
 
     def entries(self, *, since: str | None = None, until: str | None = None) -> list[EntryRow]:
         """Images, publications and stages of those nights: the newest result of each date."""
@@ -99,7 +103,7 @@ class ParquetHistory:
             values.append(run_id)
         if bad_only:
             conditions.append(_is_bad())
-        query = f"SELECT * FROM history WHERE {' AND '.join(conditions)} {_IN_ORDER}"  # noqa: S608 - our own words
+        query = f"{_TESTS} WHERE {' AND '.join(conditions)} {_IN_ORDER}"
         return self._rows(TestRow, Question(query, _TEST, values, since=date, until=date))
 
     def of_tests(
@@ -111,8 +115,8 @@ class ParquetHistory:
         wanted = {name: [getattr(one, name) for one in identities] for name in TestIdentity.model_fields}
         condition, values = _among("node_id", wanted["node_id"])
         query = f"""
-            SELECT * FROM history SEMI JOIN wanted USING (framework, arch, stage, node_id)
-            WHERE record = 'test' AND {condition} {_IN_ORDER}"""  # noqa: S608 - our own words
+            {_TESTS} SEMI JOIN wanted USING (framework, arch, stage, node_id)
+            WHERE record = 'test' AND {condition} {_IN_ORDER}"""
         tables = {"wanted": pa.table(wanted)}
         return self._rows(TestRow, Question(query, _TEST, values, since, until, tables))
 

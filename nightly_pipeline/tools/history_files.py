@@ -201,14 +201,36 @@ def _take_turn(descriptor: int, root: Path, patience_s: float) -> None:
             return
 
 
-def flaw_of(path: Path) -> str | None:
-    """Why a file cannot be a part of the history, by its footer; None when it can."""
+@dataclass(frozen=True)
+class Look:
+    """What a file's footer says of it.
+
+    Attributes:
+        flaw: why it cannot be a part of the history; None when it can.
+        complete: it has the columns of this version, and no others.
+    """
+
+    flaw: str | None
+    complete: bool = False
+
+
+def look_at(path: Path) -> Look:
+    """Read a file's footer."""
     try:
         schema = pq.read_schema(path)
     except (OSError, pa.ArrowException) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        return f"is damaged or no Parquet: {first_line(error)}"
+        return Look(f"is damaged or no Parquet: {first_line(error)}")
+    return Look(_flaw(schema), complete=set(schema.names) == set(SCHEMA.names))
+
+
+def flaw_of(path: Path) -> str | None:
+    """Why a file cannot be a part of the history, by its footer; None when it can."""
+    return look_at(path).flaw
+
+
+def _flaw(schema: pa.Schema) -> str | None:
     version = (schema.metadata or {}).get(VERSION_KEY)
     if version is None:
         return "is not of this history"

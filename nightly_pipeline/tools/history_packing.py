@@ -15,7 +15,7 @@ import pyarrow as pa
 from nightly_pipeline.errors import EnvironmentNotReady
 from nightly_pipeline.tools.files import explained
 from nightly_pipeline.tools.history_files import Month, flaw_of, months, write_parquet, writing
-from nightly_pipeline.tools.history_query import Sources, connected, rows_query
+from nightly_pipeline.tools.history_session import Sources, connected, rows_query
 from nightly_pipeline.tools.history_table import SCHEMA, SORTED_BY
 
 ROWS_A_GROUP = 16_384
