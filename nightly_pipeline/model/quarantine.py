@@ -7,7 +7,7 @@ it. It leaves by itself once it was good for long enough.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
 from typing import Annotated, Literal
@@ -93,6 +93,11 @@ class Quarantine(Strict):
     def means(self, test: TestIdentity) -> bool:
         """Whether any entry means a test, whatever the date."""
         return self._may_mean(test.node_id) and any(entry.means(test) for entry in self.entries)
+
+    def meant(self, tests: Collection[TestIdentity]) -> list[TestIdentity]:
+        """Those of a night's tests that any entry means; each name is looked at once for all its cells."""
+        names = {name for name in {test.node_id for test in tests} if self._may_mean(name)}
+        return [test for test in tests if test.node_id in names and self.means(test)]
 
     @cached_property
     def _names(self) -> re.Pattern[str]:

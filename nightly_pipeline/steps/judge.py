@@ -97,7 +97,7 @@ class _Found:
 
 def _verdicts(past: JudgedPast, rules: Rules) -> _Found:
     in_question = [row.identity for row in past.tonight if _is_in_question(row)]
-    quarantined = [test for test in past.there if rules.quarantine.means(test)]
+    quarantined = rules.quarantine.meant(past.there)
     past.read_lately_bad()
     slow = past.slow_tests(rules.thresholds)
     more = [test for test in (*in_question, *quarantined, *slow) if test not in past.of]

@@ -99,9 +99,10 @@ class JudgedPast:
         dates = self.dates[-LOOKED_BACK:]
         bad = [entry.failed + entry.errors for entry in self.entries if entry.date in dates]
         rows = self.history.recent_bad(_day_before(self.date), LOOKED_BACK, since=self.window(sum(bad)))
-        by_test: dict[TestIdentity, list[TestRow]] = defaultdict(list)
+        by_name: dict[tuple[str, str, str, str], list[TestRow]] = defaultdict(list)
         for row in rows:
-            by_test[row.identity].append(row)
+            by_name[row.framework, row.arch, row.stage, row.node_id].append(row)
+        by_test = {own[0].identity: own for own in by_name.values()}
         there = [test for test in by_test if test in self.there]
         self.know([row for test in there for row in by_test[test]], there)
 

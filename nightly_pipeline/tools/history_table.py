@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -23,6 +23,7 @@ VERSION_KEY = b"nightly.history"
 KINDS: Mapping[str, type[Any]] = {"night": NightRow, "entry": EntryRow, "test": TestRow}
 """Word in the column `record` -> class of the row."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RowT = TypeVar("RowT", bound=Record)
 _TYPES: Mapping[Any, pa.DataType] = {
     str: pa.string(),
@@ -105,10 +106,15 @@ def _instant(value: datetime | None) -> datetime | None:
 
 
 def values_of(column: pa.ChunkedArray) -> list[Any]:
-    """A column as Python values. Equal ones are one object: most columns have few that differ."""
-    encoded = column.combine_chunks().dictionary_encode()
-    words = [*encoded.dictionary.to_pylist(), None]
-    return [words[at] for at in encoded.indices.fill_null(len(words) - 1).to_pylist()]
+    """A column as Python values, without `pyarrow.compute`: to import it takes longer than most questions do."""
+    if column.null_count == len(column):
+        return [None] * len(column)
+    if pa.types.is_timestamp(column.type):
+        counted = [at for chunk in column.chunks for at in chunk.view(pa.int64()).to_pylist()]
+        instants = {at: None if at is None else _EPOCH + timedelta(microseconds=at) for at in set(counted)}
+        return [instants[at] for at in counted]
+    values: list[Any] = column.to_pylist()
+    return values
 
 
 def rows_of(row: type[RowT], columns: Mapping[str, list[Any]]) -> list[RowT]:
