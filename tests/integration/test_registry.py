@@ -42,15 +42,22 @@ def test_absent_is_an_answer(ecr):
     assert ecr.manifest("absent") is None
 
 
+@pytest.fixture
+def empty(repository):
+    """A repository in the registry with the role of ACR that nothing was copied to yet, by no other test either."""
+    with OciRegistry("acr", ACR, f"{repository}-{uuid.uuid4().hex[:8]}", insecure=True) as registry:
+        yield registry
+
+
 def test_within_a_registry_layers_are_mounted_and_across_registries_copied_once(
-    ecr, acr, base, base_digest, tag
+    ecr, empty, base, base_digest, tag
 ):
     mounted = ecr.copy_from(base, base_digest)
     assert mounted < 20_000  # manifests alone
-    assert acr.copy_from(ecr, base_digest) > 20_000_000
-    assert acr.copy_from(ecr, base_digest) == 0
-    acr.put_tag(tag, base_digest)
-    answer = read_manifest(f"{ACR}/{acr.repository}:{tag}")
+    assert empty.copy_from(ecr, base_digest) > 20_000_000
+    assert empty.copy_from(ecr, base_digest) == 0
+    empty.put_tag(tag, base_digest)
+    answer = read_manifest(f"{ACR}/{empty.repository}:{tag}")
     assert answer.content == read_manifest(BASE_IMAGE).content
     assert answer.headers["Docker-Content-Digest"] == base_digest
 
