@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, TestResult
 from nightly_pipeline.model.judgement import NightResult
+from nightly_pipeline.model.reading import plural
 
 
 class Square(StrEnum):
@@ -63,4 +64,4 @@ def strip_words(strip: Sequence[NightResult]) -> str:
         return ""
     counted = Counter(square_of(night) for night in strip)
     said = ", ".join(f"{counted[square]} {NAMES[square]}" for square in Square if counted[square])
-    return f"{len(strip)} nights to {strip[-1].date}: {said}"
+    return f"{plural(len(strip), 'night')} to {strip[-1].date}: {said}"
