@@ -13,18 +13,7 @@ from rich.console import Console
 from nightly_pipeline import __version__
 from nightly_pipeline.commands import bisect, history, images, known_good, night, publish, quarantine, upkeep
 from nightly_pipeline.errors import NightlyError
-
-EXIT_CODES = """\b
-Exit codes:
-  0  green, or the command did what it says
-  1  the night is not green (red or incomplete)
-  2  usage or configuration
-  3  the environment is not ready
-  4  the commit under test cannot be had
-  7  a registry refused, or could not be asked
-  8  the run or night is not on record
-  130  interrupted; what was started was ended
-"""
+from nightly_pipeline.exit_codes import INTERRUPTED, exit_codes_text
 
 
 class NightlyGroup(click.Group):
@@ -39,7 +28,7 @@ class NightlyGroup(click.Group):
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
-            ctx.exit(130)
+            ctx.exit(INTERRUPTED)
 
 
 def _show_error(error: NightlyError) -> None:
@@ -49,7 +38,9 @@ def _show_error(error: NightlyError) -> None:
     console.print(f"  next: {error.next_step}", markup=False)
 
 
-@click.group(cls=NightlyGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=NightlyGroup, epilog=exit_codes_text(), context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="nightly")
 def main() -> None:
     """Build, publish and test LLM-inference images every night, and say what is good, what broke and since when.

@@ -78,7 +78,7 @@ class PromotionRefused(NightlyError):
 
 
 class UsageError(NightlyError):
-    """An argument is wrong: an unknown framework, a date in the future, a selection of nothing."""
+    """An argument or a setting is wrong: an unknown framework, a date in the future, a selection of nothing."""
 
     exit_code = 2
     default_next_step = "See `nightly --help`."
@@ -186,7 +186,7 @@ class NoGpu(ContainerError):
 
 
 class RegistryError(NightlyError):
-    """A registry refused a request."""
+    """A registry refused a request, or could not be asked."""
 
     exit_code = 7
     default_next_step = "Check the registry's settings in the profile and `nightly doctor`."
@@ -260,7 +260,7 @@ class RecordError(NightlyError):
 
 
 class NotificationError(NightlyError):
-    """The message could not be delivered. Never fails a night."""
+    """The message could not be delivered, which never fails a night."""
 
     exit_code = 9
     default_next_step = "Check the token or webhook; materialize `nightly_summary` again to send it later."

@@ -35,6 +35,7 @@ from nightly_pipeline.assets.summary import links_of, night_report
 from nightly_pipeline.assets.upkeep import prepare_night
 from nightly_pipeline.assets.workplace import open_artifacts, open_history, open_records, open_source
 from nightly_pipeline.errors import UsageError
+from nightly_pipeline.exit_codes import INTERRUPTED
 from nightly_pipeline.model.dates import source_instant
 from nightly_pipeline.model.markdown import report_markdown
 from nightly_pipeline.model.outcomes import NightStatus
@@ -49,7 +50,6 @@ from nightly_pipeline.steps.upkeep import prune_store
 from nightly_pipeline.terminal import LiveNight, StatusRow, report_tables
 from nightly_pipeline.terminal.streams import output_to
 
-INTERRUPTED = 130
 _LEFT_UNSAID = 3
 
 
