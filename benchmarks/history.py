@@ -174,8 +174,9 @@ def _page(root: Path, _tests: int) -> Callable[[], Any]:
 
 
 def _recent(root: Path, _tests: int) -> Callable[[], Any]:
-    since = (LAST - timedelta(days=30)).isoformat()
-    return lambda: ParquetHistory(root).recent_bad(LAST.isoformat(), 2, since=since)
+    history, last = ParquetHistory(root), LAST.isoformat()
+    month, yesterday = ((LAST - timedelta(days=ago)).isoformat() for ago in (30, 1))
+    return lambda: history.of_tests(history.bad_tests(since=yesterday, until=last), since=month)
 
 
 QUESTIONS: dict[str, Callable[[Path, int], Callable[[], Any]]] = {

@@ -71,21 +71,33 @@ class JudgedPast:
         """Add the nights of some tests to what is known, from `since` on; None is from the first."""
         wanted = list(dict.fromkeys(tests))
         if wanted:
-            self.know(self.history.of_tests(wanted, since=since, until=_day_before(self.date)), wanted)
+            self.know(self.history.of_tests(wanted, since=since, until=_days_before(self.date, 1)), wanted)
 
     def read_since(self, first_day: str | None, tests: Sequence[TestIdentity]) -> None:
-        """Read some tests from a day on, unless they are so many that only their last nights can be read."""
+        """Read some tests from a day on, or their last nights, whichever is more; fewer, the more tests they are."""
+        wanted = min(first_day or "", self.since(WINDOW) or "")
         bound = self.since(max(FEWEST_NIGHTS, MOST_ROWS // max(len(tests), 1)))
-        self.read(tests, since=max(first_day or "", bound or "") or None)
+        self.read(tests, since=max(wanted, bound or "") or None)
 
     def know(self, before: Iterable[TestRow], tests: Iterable[TestIdentity]) -> None:
         """Add nights from rows of nights before, and tonight's of these tests."""
         own = [row for test in tests for row in self.there.get(test, ())]
         self.of |= _by_kind([*before, *own], self.date, self.engine)
 
-    def window(self, tests: int) -> str | None:
-        """From which night on so many tests are looked at: fewer nights, the more they are."""
-        return self.since(min(WINDOW, max(FEWEST_NIGHTS, MOST_ROWS // max(tests, 1))))
+    def read_windows(self, *groups: Sequence[TestIdentity]) -> None:
+        """Add the last nights of the tests that are not known yet: fewer, the more a group has.
+
+        Groups that reach equally far are read at once.
+        """
+        by_window: dict[str | None, list[TestIdentity]] = defaultdict(list)
+        known = set(self.of)
+        for group in groups:
+            tests = [test for test in dict.fromkeys(group) if test not in known]
+            known.update(tests)
+            nights = min(WINDOW, max(FEWEST_NIGHTS, MOST_ROWS // max(len(tests), 1)))
+            by_window[self.since(nights)] += tests
+        for since, tests in by_window.items():
+            self.read(tests, since=since)
 
     def read_all_of_long_ones(self) -> None:
         """Follow the tests that were not good once in their window back to where they were."""
@@ -94,17 +106,11 @@ class JudgedPast:
         if len(self.dates) > FEWEST_NIGHTS:
             self.read(known, since=self.since(max(WINDOW, MOST_ROWS // max(len(known), 1))))
 
-    def read_lately_bad(self) -> None:
-        """Add the tests that are there tonight and were bad in one of the last nights: they may be mended."""
-        dates = self.dates[-LOOKED_BACK:]
-        bad = [entry.failed + entry.errors for entry in self.entries if entry.date in dates]
-        rows = self.history.recent_bad(_day_before(self.date), LOOKED_BACK, since=self.window(sum(bad)))
-        by_name: dict[tuple[str, str, str, str], list[TestRow]] = defaultdict(list)
-        for row in rows:
-            by_name[row.framework, row.arch, row.stage, row.node_id].append(row)
-        by_test = {own[0].identity: own for own in by_name.values()}
-        there = [test for test in by_test if test in self.there]
-        self.know([row for test in there for row in by_test[test]], there)
+    def lately_bad(self) -> list[TestIdentity]:
+        """The tests that are there tonight and were bad in one of the last nights: they may be mended."""
+        first = min([*self.dates[-LOOKED_BACK:][:1], _days_before(self.date, LOOKED_BACK)])
+        bad = self.history.bad_tests(since=first, until=_days_before(self.date, 1))
+        return [test for test in bad if test in self.there]
 
     def slow_tests(self, thresholds: Thresholds) -> list[TestIdentity]:
         """The tests that were good and took long enough tonight to have moved at all, the slowest first."""
@@ -147,5 +153,5 @@ def _by_kind(rows: Sequence[TestRow], tonight: str, engine: str) -> dict[TestIde
     return {**found, **fitting}
 
 
-def _day_before(night: str) -> str:
-    return (date.fromisoformat(night) - timedelta(days=1)).isoformat()
+def _days_before(night: str, days: int) -> str:
+    return (date.fromisoformat(night) - timedelta(days=days)).isoformat()

@@ -214,8 +214,8 @@ class History(Protocol):
         """Every row of these tests."""
         ...
 
-    def recent_bad(self, until: str, nights: int, *, since: str | None = None) -> list[TestRow]:
-        """Every row from `since` to `until` of the tests that were bad in one of the last `nights` nights."""
+    def bad_tests(self, *, since: str, until: str) -> list[TestIdentity]:
+        """The tests that were bad in one of these nights."""
         ...
 
     def problems(self) -> Sequence[object]:

@@ -26,11 +26,9 @@ from nightly_pipeline.tools.history_query import HistoryReader, Question
 from nightly_pipeline.tools.history_table import RowT, rows_of, table_of
 
 _EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC)
-_LOOK_BACK_DAYS = 14
 _FEW = 200
 """So many node ids are compared one by one, which lets whole row groups be skipped."""
 
-_LAST_NIGHTS = "SELECT DISTINCT date FROM history WHERE record = 'test' ORDER BY date DESC LIMIT ?"
 _NIGHT, _ENTRY, _TEST, _IDENTITY = (
     tuple(row.model_fields) for row in (NightRow, EntryRow, TestRow, TestIdentity)
 )
@@ -40,6 +38,10 @@ SELECT {", ".join(_NIGHT)} FROM history WHERE record = 'night' ORDER BY date, st
 _ENTRIES = f"SELECT record, {', '.join(_ENTRY)} FROM history WHERE record < 'test'"  # noqa: S608 - our own words
 """Entries and nights, in a way that lets row groups of tests be skipped."""
 _TESTS = f"SELECT {', '.join(_TEST)} FROM history"  # noqa: S608 - our own words
+_IS_BAD = "result IN ({})".format(", ".join(f"'{word.value}'" for word in sorted(BAD_RESULTS)))
+_BAD_TESTS = f"""
+SELECT DISTINCT {", ".join(_IDENTITY)} FROM history WHERE record = 'test' AND {_IS_BAD} ORDER BY ALL
+"""  # noqa: S608 - our own words
 _IN_ORDER = "ORDER BY framework, arch, stage, node_id, date, finished_at NULLS FIRST, run_id, part"
 
 
@@ -96,7 +98,7 @@ class ParquetHistory:
             conditions.append("run_id = ?")
             values.append(run_id)
         if bad_only:
-            conditions.append(_is_bad())
+            conditions.append(_IS_BAD)
         query = f"{_TESTS} WHERE {' AND '.join(conditions)} {_IN_ORDER}"
         return self._rows(TestRow, Question(query, _TEST, values, since=date, until=date))
 
@@ -106,29 +108,18 @@ class ParquetHistory:
         """Every row of these tests, a test's rows together, oldest first."""
         if not identities:
             return []
-        wanted = {name: [getattr(one, name) for one in identities] for name in TestIdentity.model_fields}
-        condition, values = _among("node_id", wanted["node_id"])
+        wanted = {name: [getattr(one, name) for one in identities] for name in _IDENTITY}
+        among = [_among(name, wanted[name]) for name in _IDENTITY]  # lets row groups be skipped
         query = f"""
-            {_TESTS} SEMI JOIN wanted USING (framework, arch, stage, node_id)
-            WHERE record = 'test' AND {condition} {_IN_ORDER}"""
+            {_TESTS} SEMI JOIN wanted USING ({", ".join(_IDENTITY)})
+            WHERE record = 'test' AND {" AND ".join(condition for condition, _ in among)} {_IN_ORDER}"""
+        values = [value for _, some in among for value in some]
         tables = {"wanted": pa.table(wanted)}
         return self._rows(TestRow, Question(query, _TEST, values, since, until, tables))
 
-    def recent_bad(self, until: str, nights: int, *, since: str | None = None) -> list[TestRow]:
-        """Every row up to `until` of the tests that were bad in one of the last `nights` nights on record.
-
-        Args:
-            until: the newest night that counts.
-            nights: how many nights with rows of tests are looked through for bad results; 1 is `until` alone
-                when it is on record.
-            since: the oldest night whose rows are returned; None is the first on record.
-        """
-        dates = self._last_dates(until, nights)
-        if not dates:
-            return []
-        query = f"SELECT DISTINCT {', '.join(_IDENTITY)} FROM history WHERE record = 'test' AND {_is_bad()}"  # noqa: S608
-        bad = self._rows(TestIdentity, Question(query, _IDENTITY, since=dates[-1], until=until))
-        return self.of_tests(bad, since=since, until=until)
+    def bad_tests(self, *, since: str, until: str) -> list[TestIdentity]:
+        """The tests that were bad in one of these nights, in order."""
+        return self._rows(TestIdentity, Question(_BAD_TESTS, _IDENTITY, since=since, until=until))
 
     def pack(self, *, before: str) -> list[str]:
         """Put each month before that of this date into one file, which makes its tests' histories quick to read.
@@ -147,16 +138,6 @@ class ParquetHistory:
 
     def _rows(self, row: type[RowT], question: Question) -> list[RowT]:
         return rows_of(row, self._reader.ask(question))
-
-    def _last_dates(self, until: str, nights: int) -> list[str]:
-        """The newest dates with rows of tests, newest first; looked for among the last weeks before all."""
-        recent = (dt.date.fromisoformat(until) - dt.timedelta(days=_LOOK_BACK_DAYS + 2 * nights)).isoformat()
-        for since in (recent, None):
-            question = Question(_LAST_NIGHTS, ["date"], [nights], since=since, until=until)
-            found: list[str] = self._reader.ask(question)["date"]
-            if len(found) == nights:
-                break
-        return found
 
     def _put(self, table: pa.Table, date: str, run_id: str, part: str) -> None:
         path = run_path(self._root, date, run_id, part)
@@ -192,11 +173,6 @@ def _check(rows: Sequence[EntryRow | TestRow], date: str, run_id: str) -> None:
     for row in rows:
         if (row.date, row.run_id) != (date, run_id):
             raise ValueError(f"a row of {row.date}, run {row.run_id}, among those of {date}, run {run_id}")
-
-
-def _is_bad() -> str:
-    words = ", ".join(f"'{word.value}'" for word in sorted(BAD_RESULTS))
-    return f"result IN ({words})"
 
 
 def _among(column: str, values: Sequence[str]) -> tuple[str, list[str]]:

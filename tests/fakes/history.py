@@ -70,12 +70,10 @@ class MemoryHistory:
         rows = [row for row in self._rows() if row.identity in wanted and _within(row.date, since, until)]
         return sorted(rows, key=lambda row: (row.date, row.finished_at.timestamp() if row.finished_at else 0))
 
-    def recent_bad(self, until: str, nights: int, *, since: str | None = None) -> list[TestRow]:
+    def bad_tests(self, *, since: str, until: str) -> list[TestIdentity]:
         self._open()
-        past = [row for row in self._rows() if row.date <= until]
-        dates = sorted({row.date for row in past})[-nights:]
-        bad = {row.identity for row in past if row.date in dates and row.result in BAD_RESULTS}
-        return self.of_tests(sorted(bad, key=str), since=since, until=until)
+        bad = (row for row in self._rows() if since <= row.date <= until and row.result in BAD_RESULTS)
+        return sorted({row.identity for row in bad}, key=str)
 
     def problems(self) -> Sequence[object]:
         return self.left_out

@@ -106,14 +106,12 @@ class LabelledHistory:
             found += [self._passed(key, night) for night in self._within(since, until) for key in keys]
         return found
 
-    def recent_bad(self, until: str, nights: int, *, since: str | None = None) -> list[TestRow]:
-        recent = [day(night) for night in self._within(None, until)][-nights:]
-        bad = {
+    def bad_tests(self, *, since: str, until: str) -> list[TestIdentity]:
+        return [
             test
             for test, rows in self._by_test.items()
-            if any(row.date in recent and row.result in BAD_RESULTS for row in rows)
-        }
-        return self.of_tests(list(bad), since=since, until=until)
+            if any(since <= row.date <= until and row.result in BAD_RESULTS for row in rows)
+        ]
 
     def _within(self, since: str | None, until: str | None) -> list[int]:
         return [

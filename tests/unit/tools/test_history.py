@@ -23,7 +23,7 @@ def history(tmp_path) -> ParquetHistory:
 def test_an_empty_history_answers_with_nothing(history):
     identity = row().identity
     assert history.nights() == history.entries() == history.tests(DAY) == history.of_tests([identity]) == []
-    assert history.recent_bad(DAY, 7) == []
+    assert history.bad_tests(since="2026-11-13", until=DAY) == []
     assert history.problems() == []
 
 
@@ -115,7 +115,7 @@ def test_only_the_bad_ones(history):
     assert {one.node_id for one in history.tests(DAY, bad_only=True)} == {"failed", "error", "crashed"}
 
 
-def test_what_was_bad_lately_comes_with_its_past(history):
+def test_the_bad_tests_of_some_nights_are_known(history):
     days = ["2026-11-17", "2026-11-18", "2026-11-19", DAY]
     bad = {"2026-11-17": "old", "2026-11-19": "yesterday", DAY: "tonight"}
     for day in days:
@@ -124,11 +124,9 @@ def test_what_was_bad_lately_comes_with_its_past(history):
         history.write(
             night(date=day), [], [row(name, results.get(name, TestResult.PASSED), date=day) for name in names]
         )
-    found = history.recent_bad(DAY, 2)
-    assert {one.node_id for one in found} == {"yesterday", "tonight"}
-    assert len(found) == 2 * len(days)
-    assert {one.node_id for one in history.recent_bad("2026-11-18", 2)} == {"old"}
-    assert {one.date for one in history.recent_bad(DAY, 2, since="2026-11-19")} == {"2026-11-19", DAY}
+    of = [one.node_id for one in history.bad_tests(since="2026-11-19", until=DAY)]
+    assert of == ["tonight", "yesterday"]
+    assert [one.node_id for one in history.bad_tests(since="2026-11-16", until="2026-11-18")] == ["old"]
 
 
 def test_of_a_nights_entries_the_newest_counts(history):
