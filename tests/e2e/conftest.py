@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,11 @@ import httpx
 import pytest
 import yaml
 
+from tests.registries import ACR, ECR, empty_repository, read_manifest
+
 ROOT = Path(__file__).parents[2]
 NIGHTLY = ROOT / ".venv" / "bin" / "nightly"
-ECR, ACR = "localhost:5000", "localhost:5001"
-ACCEPT = ", ".join(
-    f"application/vnd.{name}"
-    for name in (
-        "oci.image.index.v1+json",
-        "oci.image.manifest.v1+json",
-        "docker.distribution.manifest.list.v2+json",
-        "docker.distribution.manifest.v2+json",
-    )
-)
+PROFILE = "small.yaml"
 
 
 @dataclass(frozen=True)
@@ -75,7 +68,8 @@ class SmallNight:
 
 def manifest(host: str, repository: str, reference: str) -> tuple[str, dict] | None:
     """What a registry answers over its HTTP API: digest and document; None when absent."""
-    answer = httpx.get(f"http://{host}/v2/{repository}/manifests/{reference}", headers={"Accept": ACCEPT})
+    separator = "@" if reference.startswith("sha256:") else ":"
+    answer = read_manifest(f"{host}/{repository}{separator}{reference}")
     if answer.status_code == 404:
         return None
     answer.raise_for_status()
@@ -118,7 +112,7 @@ def make_night(
     repository = f"test-{uuid.uuid4().hex[:12]}"
     table = dict(table or {})
     absent = {name: None for name in ("vllm", "sglang", "trtllm") if name not in frameworks}
-    profile = folder / "small.yaml"
+    profile = folder / PROFILE
     profile.write_text(
         yaml.safe_dump(
             {
@@ -135,7 +129,19 @@ def make_night(
     return SmallNight(folder=folder, repository=repository, source=source, profile=profile)
 
 
+def empty_registries(folder: Path) -> None:
+    """Delete what the nights below a folder pushed to the registries of this machine."""
+    for profile in folder.rglob(PROFILE):
+        for registry in yaml.safe_load(profile.read_text())["registries"].values():
+            for name in {registry["repository"], registry.get("cache_repository", registry["repository"])}:
+                assert name.startswith("test-"), name
+                empty_repository(ECR, name)
+                empty_repository(ACR, name)
+
+
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for one module's nights."""
-    return tmp_path_factory.mktemp("night")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for one module's nights; what they pushed goes when the module is done."""
+    folder = tmp_path_factory.mktemp("night")
+    yield folder
+    empty_registries(folder)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import ACR, ECR, SmallNight, git, make_night, manifest
+from tests.e2e.conftest import SmallNight, git, make_night, manifest
+from tests.registries import ACR, ECR
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow]
 

@@ -13,8 +13,9 @@ import dagster as dg
 import httpx
 import pytest
 
-from tests.e2e.conftest import ACR, ECR, make_night, manifest
+from tests.e2e.conftest import make_night, manifest
 from tests.e2e.deployed import Deployment, command, deployment
+from tests.registries import ACR, ECR
 from tests.servers import LOCATION, SUMMARY_TAG, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]

@@ -9,8 +9,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from tests.e2e.conftest import ACR, ECR, SmallNight, config_of, git, make_night, manifest
+from tests.e2e.conftest import SmallNight, config_of, git, make_night, manifest
 from tests.fakes.slack_server import TOKEN, FakeSlack
+from tests.registries import ACR, ECR
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow]
 

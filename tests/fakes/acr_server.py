@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 
 from tests.fakes.certificates import Signer, make_signer
-from tests.fakes.ecr_server import ACCEPT
 from tests.fakes.entra_server import EntraServer
 from tests.fakes.registry_door import Answer, Asked, Door, error
 from tests.fakes.registry_program import RegistryProgram
+from tests.registries import ACCEPT
 
 ISSUER, REFRESH = "Azure Container Registry", "refresh"
 NULL_USER = "00000000-0000-0000-0000-000000000000"

@@ -25,6 +25,7 @@ from moto.server import ThreadedMotoServer
 
 from tests.fakes.registry_door import Answer, Asked, Door, error
 from tests.fakes.registry_program import RegistryProgram
+from tests.registries import ACCEPT
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ACCESS_KEY, SECRET_KEY = "AKIAPLANTEDKEY000001", "planted/aws/secret/access/key/0123456789"
@@ -205,17 +206,6 @@ class EcrServer:
         """A manifest over the real registry's HTTP API, behind the door and its troubles."""
         address = f"http://{self.program.host}/v2/{name}/manifests/{reference}"
         return httpx.get(address, headers={"Accept": ACCEPT}, trust_env=False)
-
-
-ACCEPT = ", ".join(
-    f"application/vnd.{name}"
-    for name in (
-        "oci.image.index.v1+json",
-        "oci.image.manifest.v1+json",
-        "docker.distribution.manifest.list.v2+json",
-        "docker.distribution.manifest.v2+json",
-    )
-)
 
 
 @contextmanager

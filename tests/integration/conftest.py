@@ -8,15 +8,13 @@ from __future__ import annotations
 import subprocess
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 
 import httpx
 import pytest
 
 from nightly_pipeline.tools.registry import OciRegistry
-from nightly_pipeline.tools.registry_manifests import ACCEPTED
+from tests.registries import ACR, ECR, empty_repository, read_manifest
 
-ECR, ACR = "localhost:5000", "localhost:5001"
 BASE_IMAGE = f"{ECR}/nightly-base:python-3.11-bookworm"
 
 
@@ -66,7 +64,7 @@ def repository(machine: None) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:12]}"
     yield name
     for host in (ECR, ACR):
-        _empty(host, name)
+        empty_repository(host, name)
     images = _docker("image", "ls", "--quiet", "--filter", f"reference={ECR}/{name}").split()
     if images:
         subprocess.run(["docker", "image", "rm", "--force", *set(images)], capture_output=True, check=False)
@@ -86,27 +84,5 @@ def acr(repository: str) -> Iterator[OciRegistry]:
         yield registry
 
 
-def read_manifest(reference: str) -> httpx.Response:
-    """A manifest by plain HTTP, past all code of ours."""
-    host, _, rest = reference.partition("/")
-    name, _, what = rest.partition("@") if "@" in rest else rest.rpartition(":")
-    return httpx.get(
-        f"http://{host}/v2/{name}/manifests/{what}", headers={"Accept": ACCEPTED}, trust_env=False
-    )
-
-
 def _base_is_there() -> bool:
     return read_manifest(BASE_IMAGE).status_code == httpx.codes.OK
-
-
-def _empty(host: str, name: str) -> None:
-    """Delete all tagged images and, after each index, its children."""
-    tags = httpx.get(f"http://{host}/v2/{name}/tags/list", trust_env=False).json().get("tags") or []
-    for tag in tags:
-        answer = read_manifest(f"{host}/{name}:{tag}")
-        if answer.status_code != httpx.codes.OK:
-            continue
-        children = [child["digest"] for child in answer.json().get("manifests", [])]
-        for digest in (answer.headers["Docker-Content-Digest"], *children):
-            with suppress(httpx.HTTPError):
-                httpx.delete(f"http://{host}/v2/{name}/manifests/{digest}", trust_env=False)

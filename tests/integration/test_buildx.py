@@ -16,7 +16,7 @@ from nightly_pipeline.tools.buildx_errors import RegistryTrafficError
 from nightly_pipeline.tools.registry import Credentials
 from nightly_pipeline.tools.registry_login import docker_config
 from tests.fakes.registry import FakeRegistry, Fault
-from tests.integration.conftest import ECR, read_manifest
+from tests.registries import ECR, read_manifest
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 

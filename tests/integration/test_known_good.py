@@ -20,7 +20,7 @@ from nightly_pipeline.steps.promotion_records import PromotionRecords
 from nightly_pipeline.steps.retention import RetentionRule, RetentionTools, apply_retention
 from nightly_pipeline.tools.artifacts import LocalArtifactStore
 from nightly_pipeline.tools.registry import OciRegistry
-from tests.integration.conftest import ACR, ECR, _empty, read_manifest
+from tests.registries import ACR, ECR, empty_repository, read_manifest, tags_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 
@@ -48,8 +48,7 @@ class Place:
         return apply_retention(tools, rule, delete=delete, log=print)
 
     def tags(self, host: str) -> set[str]:
-        answer = httpx.get(f"http://{host}/v2/{self.name}/tags/list", trust_env=False)
-        return set(answer.json()["tags"] or ())
+        return set(tags_of(host, self.name))
 
     def read(self, host: str, tag_or_digest: str) -> httpx.Response:
         separator = "@" if tag_or_digest.startswith("sha256:") else ":"
@@ -65,7 +64,7 @@ def place(machine: None, tmp_path: Path) -> Iterator[Place]:
     ):
         yield Place(name, {"ecr": ecr, "acr": acr}, PromotionRecords(LocalArtifactStore(tmp_path)))
     for host in HOSTS:
-        _empty(host, name)
+        empty_repository(host, name)
 
 
 def push_blob(host: str, name: str, content: bytes) -> dict[str, object]:

@@ -10,7 +10,8 @@ import pytest
 
 from nightly_pipeline.errors import RegistryConflict
 from nightly_pipeline.tools.registry import OciRegistry
-from tests.integration.conftest import ACR, BASE_IMAGE, ECR, read_manifest
+from tests.integration.conftest import BASE_IMAGE
+from tests.registries import ACR, ECR, empty_repository, read_manifest
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 
@@ -45,8 +46,10 @@ def test_absent_is_an_answer(ecr):
 @pytest.fixture
 def empty(repository):
     """A repository in the registry with the role of ACR that nothing was copied to yet, by no other test either."""
-    with OciRegistry("acr", ACR, f"{repository}-{uuid.uuid4().hex[:8]}", insecure=True) as registry:
+    name = f"{repository}-{uuid.uuid4().hex[:8]}"
+    with OciRegistry("acr", ACR, name, insecure=True) as registry:
         yield registry
+    empty_repository(ACR, name)
 
 
 def test_within_a_registry_layers_are_mounted_and_across_registries_copied_once(

@@ -21,7 +21,7 @@ from nightly_pipeline.tools.buildx import BuildxBuilder
 from nightly_pipeline.tools.buildx_command import BuildOptions
 from nightly_pipeline.tools.cosign import CosignSigner
 from nightly_pipeline.tools.logins import RegistryLogins
-from tests.integration.conftest import ACR, ECR, read_manifest
+from tests.registries import ACR, ECR, read_manifest
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.conftest import ACR, ECR, SmallNight, config_of, git, make_night, manifest
+from tests.e2e.conftest import SmallNight, config_of, git, make_night, manifest
+from tests.registries import ACR, ECR
 
 pytestmark = [pytest.mark.real, pytest.mark.docker, pytest.mark.timeout(4 * 3600)]
 

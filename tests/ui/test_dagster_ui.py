@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from playwright.sync_api import Error as PageError
 
-from tests.e2e.conftest import ECR, make_night, manifest
+from tests.e2e.conftest import empty_registries, make_night, manifest
+from tests.registries import ECR
 from tests.servers import Servers, dagster_servers, wait_for
 
 # The first test waits for what is shared: servers, and the runs that were clicked for.
@@ -96,6 +97,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     night = make_night(tmp_path_factory.mktemp("night"), ("vllm",), ONE_CELL)
     with dagster_servers(night) as running:
         yield running
+    empty_registries(night.folder)
 
 
 @pytest.fixture(scope="module")
