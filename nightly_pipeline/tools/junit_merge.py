@@ -19,10 +19,7 @@ from typing import BinaryIO
 
 from nightly_pipeline.errors import RecordError
 from nightly_pipeline.model.merging import SuiteFile
-from nightly_pipeline.tools.junit_walk import JUnitWalk, seconds_of
-
-THE_RUN = "(the whole run)"
-"""Name of the test case that stands for a run without an end, or without any evidence."""
+from nightly_pipeline.tools.junit_walk import THE_RUN, JUnitWalk, seconds_of
 
 _HEAD_SIZE = 160  # the totals are known last and stand first: this much room is kept for them
 _CONTAINERS = frozenset({"testsuites", "testsuite", "testcase", "properties"})

@@ -17,12 +17,18 @@ BYTES_LIMIT = 1024 * 1024 * 1024
 TOKEN_LIMIT = 4 * 1024 * 1024
 DEPTH_LIMIT = 100
 SECONDS_LIMIT = 1e9
+THE_RUN = "(the whole run)"
+"""Name of the test case that stands for a run without an end, or without any evidence."""
+
 _CHUNK = 1024 * 1024
 _TEXT_BUFFER = 64 * 1024
+_GZIP = b"\x1f\x8b"
 
 
 class JUnitWalk:
     """A walk through one file. Whoever walks says what to do at each element by `on_start` and `on_end`.
+
+    Elements are told by their names alone: a file may have its own word for JUnit's namespace, as in `<j:failure>`.
 
     Attributes:
         stack: the elements around the present place, the outermost first.
@@ -73,6 +79,8 @@ class JUnitWalk:
     def _feed(self, file: IO[bytes]) -> None:
         size = 0
         while chunk := file.read(_CHUNK):
+            if not size and chunk.startswith(_GZIP):
+                self.refuse("is compressed: unpack it first")
             size += len(chunk)
             if size > BYTES_LIMIT:
                 self.refuse(f"is larger than {BYTES_LIMIT} bytes")
@@ -83,11 +91,13 @@ class JUnitWalk:
             self.refuse("is empty")
         self.parser.Parse(b"", True)
 
-    def _document_type(self, *_: object) -> None:
+    def _document_type(self, name: str, *_: object) -> None:
+        if name.lower() == "html":
+            self.refuse("is not JUnit but a page of HTML: was it fetched without a login?")
         self.refuse("has a document type, which only entity bombs need")
 
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        stack = self.stack
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        stack, tag = self.stack, name.rpartition(":")[2]
         if not stack and tag not in ("testsuites", "testsuite"):
             self.refuse(f"is not JUnit: it begins with <{tag[:50]}>")
         if tag == "testcase" and tag in stack:
@@ -97,15 +107,27 @@ class JUnitWalk:
         stack.append(tag)
         self.on_start(tag, attributes)
 
-    def _end(self, tag: str) -> None:
-        self.stack.pop()
-        self.on_end(tag)
+    def _end(self, _name: str) -> None:
+        self.on_end(self.stack.pop())
 
 
 def seconds_of(text: str) -> float:
-    """Seconds as people's tools write them, also `1,234.5`; 0 for what is no sensible number."""
+    """Seconds as people's tools write them; 0 for what is no sensible number.
+
+    >>> [seconds_of(text) for text in ("1.5", "1,234.5", "1.234,5", "0,123", "1,234,567")]
+    [1.5, 1234.5, 1234.5, 0.123, 1234567.0]
+    """
     try:
-        value = float(text.replace(",", ""))
+        value = float(_with_a_point(text))
     except ValueError:
         return 0.0
     return value if 0 <= value < SECONDS_LIMIT else 0.0
+
+
+def _with_a_point(number: str) -> str:
+    """A number as Python reads it. The last sign, when it is there once, is the decimal one; others part thousands."""
+    if "," not in number:
+        return number
+    if number.rfind(",") > number.rfind(".") and number.count(",") == 1:
+        return number.replace(".", "").replace(",", ".")
+    return number.replace(",", "")

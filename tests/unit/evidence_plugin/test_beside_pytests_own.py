@@ -35,5 +35,14 @@ def test_both_name_the_same_tests_with_the_same_ends(case: Case, tmp_path: Path)
     assert _told(ours) == _told(theirs), output
 
 
+@pytest.mark.parametrize("case", CHOSEN, ids=lambda case: case.name)
+def test_an_import_of_what_pytest_writes_by_default_is_of_the_same_tests(case: Case, tmp_path: Path):
+    theirs = tmp_path / "theirs.xml"
+    evidence, _, output = run_case(case, tmp_path, arguments=(f"--junitxml={theirs}",))
+
+    found = {read.node_id: read.outcome for read in read_junit(theirs).cases}
+    assert found == {test.node_id: test.outcome for test in evidence.tests}, output
+
+
 def _told(path: Path) -> list[tuple[str, str, str]]:
     return [(case.classname, case.name, case.outcome) for case in read_junit(path).cases]

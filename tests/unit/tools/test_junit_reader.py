@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import tracemalloc
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from nightly_pipeline.errors import RecordError
 from nightly_pipeline.model.evidence import TestOutcome
 from nightly_pipeline.tools import junit_reader, junit_walk
-from nightly_pipeline.tools.junit import read_junit
+from nightly_pipeline.tools.junit import THE_RUN, read_junit
 
 PYTEST = """<?xml version="1.0" encoding="utf-8"?><testsuites name="pytest tests"><testsuite name="pytest"
 errors="1" failures="1" skipped="1" tests="4" time="0.1" timestamp="2026-11-20T08:00:00+00:00" hostname="h">
@@ -51,9 +52,9 @@ def test_pytests_own(tmp_path: Path):
 
     assert [(case.node_id, case.outcome, case.message, case.detail) for case in report.cases] == [
         ("tests/test_a.py::TestIt::test_ok[1]", TestOutcome.PASSED, None, None),
-        ("tests.test_a::test_bad", TestOutcome.FAILED, "assert 1 == 2", "def test_bad"),
-        ("tests.test_a::test_err", TestOutcome.ERROR, "failed on setup", "E"),
-        ("tests.test_a::test_skip", TestOutcome.SKIPPED, "no GPU", None),
+        ("tests/test_a.py::test_bad", TestOutcome.FAILED, "assert 1 == 2", "def test_bad"),
+        ("tests/test_a.py::test_err", TestOutcome.ERROR, "failed on setup", "E"),
+        ("tests/test_a.py::test_skip", TestOutcome.SKIPPED, "no GPU", None),
     ]
     assert dict(report.properties) == {"engine": "mock"}
 
@@ -74,6 +75,104 @@ def test_googletests_nesting_and_its_tests_that_did_not_run(tmp_path: Path):
 
     assert (first.outcome, first.suite) == (TestOutcome.NOT_RUN, "Inner")
     assert (second.outcome, second.message, second.duration_s) == (TestOutcome.FAILED, "only text", 0.0)
+
+
+CTEST = """<testsuite name="(empty)" tests="5" failures="1" disabled="1"><testcase name="run" status="run"/>
+<testcase name="disabled" status="disabled"><disabled message="Disabled"/></testcase>
+<testcase name="silent" status="fail"/><testcase name="told" status="fail"><failure message="why"/></testcase>
+<testcase name="odd" status="undecided"/><testcase name="left" status="Skipped"/></testsuite>"""
+
+
+def test_a_status_that_is_no_pass_is_none(tmp_path: Path):
+    cases = read_junit(write(tmp_path, CTEST)).cases
+
+    assert [(case.name, case.outcome, case.message) for case in cases] == [
+        ("run", TestOutcome.PASSED, None),
+        ("disabled", TestOutcome.NOT_RUN, "its status is 'disabled'"),
+        ("silent", TestOutcome.FAILED, "its status is 'fail'"),
+        ("told", TestOutcome.FAILED, "why"),
+        ("odd", TestOutcome.NOT_RUN, "its status is 'undecided'"),
+        ("left", TestOutcome.SKIPPED, "its status is 'Skipped'"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('<testsuite name="s" errors="1"><testcase name="a"/></testsuite>', "counts 1 failures and errors"),
+        ('<testsuite name="s"><error message="afterAll"/><testcase name="a"/></testsuite>', "afterAll"),
+        (
+            '<testsuite name="s"><testcase name="a"/><failure/></testsuite>',
+            "a failure outside of any test case",
+        ),
+        (
+            '<testsuites name="s" failures="2"><testsuite><testcase name="a"/></testsuite></testsuites>',
+            "counts 2 failures and errors",
+        ),
+    ],
+)
+def test_a_suite_that_is_bad_though_no_test_case_says_so_is_not_good(tmp_path: Path, content: str, says: str):
+    cases = {case.name: case for case in read_junit(write(tmp_path, content)).cases}
+
+    assert cases["a"].outcome is TestOutcome.PASSED
+    assert (cases[THE_RUN].outcome, cases[THE_RUN].suite) == (TestOutcome.ERROR, "s")
+    assert says in (cases[THE_RUN].message or "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '<testsuite failures="2"><testsuite failures="1"><testcase><failure/></testcase></testsuite></testsuite>',
+        '<testsuite failures="all" errors="0"><testcase name="a"/></testsuite>',
+        '<testsuite failures="" errors="-1"><testcase name="a"/></testsuite>',
+    ],
+)
+def test_what_a_suite_counts_adds_nothing_to_what_its_test_cases_say(tmp_path: Path, content: str):
+    assert len(read_junit(write(tmp_path, content)).cases) == 1
+
+
+@pytest.mark.parametrize("prefix", ["", "j:"])
+def test_a_namespace_hides_no_failure(tmp_path: Path, prefix: str):
+    space = f'xmlns{":j" if prefix else ""}="urn:junit"'
+    text = f"""<{prefix}testsuites {space}><{prefix}testsuite><{prefix}testcase name="a">
+        <{prefix}failure message="no"/></{prefix}testcase></{prefix}testsuite></{prefix}testsuites>"""
+
+    [case] = read_junit(write(tmp_path, text)).cases
+
+    assert (case.outcome, case.message) == (TestOutcome.FAILED, "no")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "node_id"),
+    [
+        ('classname="tests.test_a.TestIt.TestIn" name="test_b[a.b]"', "tests/test_a.py::TestIt::TestIn::test_b[a.b]"),
+        ('classname="test_suites.api_test" name="test_b"', "test_suites/api_test.py::test_b"),
+        ('classname="" name="tests.test_a"', "tests/test_a.py"),
+        ('name="test_alone"', "test_alone"),
+        ('name="test_a.b c"', "test_a.b c"),
+        ('classname="com.example.FooTest" name="bar"', "com.example.FooTest::bar"),
+        ('classname="Foo bar" name="Foo bar"', "Foo bar::Foo bar"),
+        ('classname="Suite" name="Case" file="/src/a.cc"', "/src/a.cc::Suite::Case"),
+        ("", "s::(no name)"),
+        ('file="a.py"', "a.py::s::(no name)"),
+    ],
+)  # fmt: skip
+def test_names_as_the_nights_own_have_them(tmp_path: Path, attributes: str, node_id: str):
+    [case] = read_junit(write(tmp_path, f'<testsuite name="s"><testcase {attributes}/></testsuite>')).cases
+
+    assert case.node_id == node_id
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1.5", 1.5), ("1,234.5", 1234.5), ("1.234,5", 1234.5), ("0,123", 0.123), ("12,25", 12.25),
+        ("1,234,567", 1234567.0), ("1,234,567.25", 1234567.25), ("1.234.567,25", 1234567.25), (" 2 ", 2.0),
+        ("", 0.0), ("-1", 0.0), ("nan", 0.0), ("inf", 0.0), ("1e99", 0.0), ("PT1.5S", 0.0), (",", 0.0),
+    ],
+)  # fmt: skip
+def test_seconds_in_every_countrys_hand(text: str, seconds: float):
+    assert junit_walk.seconds_of(text) == seconds
 
 
 def test_of_several_results_the_worst_counts_and_has_the_word(tmp_path: Path):
@@ -105,6 +204,8 @@ def test_encodings(tmp_path: Path, encoding: str):
         (b'<?xml version="1.0" encoding="nonsense"?><testsuite/>', "cut off or not XML"),
         ("<html><body/></html>", "is not JUnit: it begins with <html>"),
         ("<testcase name='alone'/>", "is not JUnit"),
+        ("<!DOCTYPE html><html><body>Log in</body></html>", "is not JUnit but a page of HTML"),
+        (gzip.compress(PYTEST.encode()), "is compressed: unpack it first"),
         (BOMB, "has a document type"),
         (OUTSIDER, "has a document type"),
         ("<testsuite>" * 200, "nested too deeply"),
