@@ -22,10 +22,14 @@ _RESULTS = {
     TestOutcome.SKIPPED: TestResult.SKIPPED,
     TestOutcome.NOT_RUN: TestResult.NOT_RUN,
 }
+_EXPECTED = "pytest.xfail"
+"""The type that pytest gives to what it counts as skipped: a test that ran, and failed as it should."""
+
 _WORST_FIRST = (
     TestResult.ERROR,
     TestResult.FAILED,
     TestResult.PASSED,
+    TestResult.XFAILED,
     TestResult.SKIPPED,
     TestResult.NOT_RUN,
 )
@@ -55,17 +59,18 @@ class Case(Protocol):
         ...
 
     @property
+    def kind(self) -> str | None:
+        """The type of the failure, error or skip."""
+        ...
+
+    @property
     def repeats(self) -> int:
         """How many attempts failed before the one that counts."""
         ...
 
 
 class ImportedRun(Record):
-    """What a file belongs to, as a person says it; a file says none of it.
-
-    Attributes:
-        run_id: made from the file's content, so that the same file is the same run.
-    """
+    """What files belong to, as a person says it; a file says none of it."""
 
     date: str
     run_id: str
@@ -79,16 +84,17 @@ class ImportedRun(Record):
 
 def imported_tests(cases: Iterable[Case], run: ImportedRun) -> list[TestRow]:
     """One row a test. Of several cases with one name the worst counts, and the good ones are attempts of it."""
-    rows: dict[str, TestRow] = {}
-    for case in cases:
-        row = _row(case, run)
-        known = rows.get(row.node_id)
-        rows[row.node_id] = row if known is None else _worse(known, row)
-    return list(rows.values())
+    return _one_each(_row(case, run) for case in cases)
 
 
 def imported_night(tests: list[TestRow], run: ImportedRun) -> tuple[NightRow, list[EntryRow]]:
-    """The night and the stage these tests make: partial; good only when something passed and nothing failed."""
+    """The night and the stage these tests make: partial; good only when something passed and nothing failed.
+
+    Args:
+        tests: of all files of the run. What several files say of one test counts once, the worst of it.
+        run: what they belong to.
+    """
+    tests = _one_each(tests)
     counts = {result: sum(row.result is result for row in tests) for result in TestResult}
     bad = sum(counts[result] for result in BAD_RESULTS)
     status = "failed" if bad else "passed" if counts[TestResult.PASSED] else "no_tests"
@@ -106,7 +112,7 @@ def imported_night(tests: list[TestRow], run: ImportedRun) -> tuple[NightRow, li
         digest=run.image_digest,
         passed=counts[TestResult.PASSED],
         failed=counts[TestResult.FAILED],
-        skipped=counts[TestResult.SKIPPED],
+        skipped=counts[TestResult.SKIPPED] + counts[TestResult.XFAILED],
         errors=counts[TestResult.ERROR],
         collected=len(tests),
     )
@@ -116,6 +122,8 @@ def imported_night(tests: list[TestRow], run: ImportedRun) -> tuple[NightRow, li
 
 def _row(case: Case, run: ImportedRun) -> TestRow:
     result = _RESULTS.get(case.outcome, TestResult.ERROR)
+    if result is TestResult.SKIPPED and case.kind == _EXPECTED:
+        result = TestResult.XFAILED
     ran = result not in {TestResult.SKIPPED, TestResult.NOT_RUN}
     bad = result in BAD_RESULTS
     said = clip(case.message, MESSAGE_LIMIT) if case.message else None
@@ -130,6 +138,14 @@ def _row(case: Case, run: ImportedRun) -> TestRow:
         message=said,
         signature=signature_of(case.message or result.value) if bad else None,
     )
+
+
+def _one_each(rows: Iterable[TestRow]) -> list[TestRow]:
+    found: dict[str, TestRow] = {}
+    for row in rows:
+        known = found.get(row.node_id)
+        found[row.node_id] = row if known is None else _worse(known, row)
+    return list(found.values())
 
 
 def _worse(one: TestRow, other: TestRow) -> TestRow:

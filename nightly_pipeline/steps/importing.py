@@ -1,18 +1,20 @@
-"""Brings a team's past into the history: JUnit files that other systems wrote, each a run of its own."""
+"""Brings a team's past into the history: JUnit files that other systems wrote, those of a stage and a night one run."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nightly_pipeline.errors import NightlyError, RecordError
+from nightly_pipeline.model.history import TestRow
 from nightly_pipeline.model.imported_rows import Case, ImportedRun, imported_night, imported_tests
 from nightly_pipeline.steps.ports import History
 
 ReadCases = Callable[[Path], Iterable[Case]]
 _CHUNK = 1024 * 1024
+_ENDINGS = (".xml", ".xml.gz")
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,16 @@ class ImportedFile:
 def files_in(folder: Path) -> list[Path]:
     """The XML files of a folder and those below it, sorted; the file itself where it is one.
 
+    Compressed ones are among them, so that they are told and not passed over.
+
     Raises:
         RecordError: there is no such folder, or no XML in it.
     """
     if folder.is_file():
         return [folder]
-    found = sorted(path for path in folder.rglob("*.xml") if path.is_file()) if folder.is_dir() else []
+    found = sorted(
+        path for path in folder.rglob("*") if path.name.lower().endswith(_ENDINGS) and path.is_file()
+    )
     if not found:
         raise RecordError(
             f"there is no *.xml in {folder}", next_step="Name the folder the JUnit files are in."
@@ -48,40 +54,50 @@ def files_in(folder: Path) -> list[Path]:
 def import_files(
     paths: Iterable[Path], run: ImportedRun, read: ReadCases, history: History
 ) -> Iterator[ImportedFile]:
-    """Write each file down as a run of its own; the same file again is the same run, and replaces itself.
+    """Write the files down as parts of one run, which has all that is imported of this stage and night, now or before.
 
-    A file that cannot be read is told and left out; the others are imported all the same.
+    So the stage's counts are of all of them, however many it was split into. The same file again is the same part, and
+    replaces itself. A file that cannot be read is told and left out; the others are imported all the same.
 
     Args:
         paths: JUnit files.
-        run: what they all belong to; its `run_id` is replaced by each file's.
+        run: what they all belong to; its `run_id` is made here.
         read: reads the cases of a file; raises RecordError.
-        history: where the rows go. What it raises ends the import.
+        history: where the rows go. What it raises ends the import; the same import again completes it.
     """
+    own = run.model_copy(update={"run_id": _run_id(run)})
     for path in paths:
         try:
-            own = run.model_copy(update={"run_id": _run_id(path, run)})
-            tests = imported_tests(read(path), own)
+            part, tests = _part(path), imported_tests(read(path), own)
         except OSError as error:
             yield ImportedFile(path, problem=f"cannot be read: {error.strerror}")
         except NightlyError as error:
             yield ImportedFile(path, problem=error.message)
         else:
-            yield _write(path, tests, own, history)
+            yield _add(path, tests, part, history)
+    known = history.tests(own.date, run_id=own.run_id)
+    if known:
+        night, entries = imported_night(known, own)
+        history.write(night, entries, [])
 
 
-def _write(path: Path, tests: list, run: ImportedRun, history: History) -> ImportedFile:  # type: ignore[type-arg]
+def _add(path: Path, tests: Sequence[TestRow], part: str, history: History) -> ImportedFile:
     if not tests:
         return ImportedFile(path, problem="has no test cases")
-    night, entries = imported_night(tests, run)
-    history.write(night, entries, tests)
+    history.add(tests, date=tests[0].date, run_id=tests[0].run_id, part=part)
     return ImportedFile(path, tests=len(tests))
 
 
-def _run_id(path: Path, run: ImportedRun) -> str:
-    """Equal for equal content that is said to be of the same stage of the same night."""
-    digest = hashlib.sha256(f"{run.date}/{run.framework}/{run.arch}/{run.stage}\n".encode())
+def _run_id(run: ImportedRun) -> str:
+    """Equal for what is said to be of the same stage of the same night."""
+    stage = f"{run.date}/{run.framework}/{run.arch}/{run.stage}"
+    return f"import-{hashlib.sha256(stage.encode()).hexdigest()[:16]}"
+
+
+def _part(path: Path) -> str:
+    """Equal for equal content."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
-    return f"import-{digest.hexdigest()[:16]}"
+    return digest.hexdigest()[:16]

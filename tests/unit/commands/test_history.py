@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -220,6 +221,68 @@ class TestImport:
         history = ParquetHistory(tmp_path / "home" / "history")
         assert len(history.tests("2026-10-01")) == 5
         assert len(history.nights()) == 1
+
+    def test_a_stage_that_was_split_has_the_counts_of_all_its_files(self, nightly, tmp_path):
+        shards = tmp_path / "shards"
+        shards.mkdir()
+        for number in range(8):  # with a run for each file, the newest of them would be the night's
+            bad = "<failure message='no'/>" if number == 3 else ""
+            case = f'<testcase classname="tests.test_a" name="test_{number}">{bad}</testcase>'
+            (shards / f"{number}.xml").write_text(f"<testsuite>{case}</testsuite>")
+        nightly("import", str(shards / "3.xml"), "--date", "2026-10-01", *CELL)
+        nightly("import", str(shards), "--date", "2026-10-01", *CELL)
+        history = ParquetHistory(tmp_path / "home" / "history")
+        [stage] = history.entries()
+        assert (stage.status, stage.good, stage.passed, stage.failed, stage.collected) == (
+            "failed", False, 7, 1, 8,
+        )  # fmt: skip
+        assert [one.status for one in history.nights()] == ["red"]
+        assert len(history.tests("2026-10-01")) == 8
+
+    def test_of_files_that_do_not_agree_on_a_test_the_worst_counts_once(self, nightly, tmp_path):
+        for name, end in (("a", ""), ("b", "<failure/>"), ("c", "<skipped/>")):
+            (tmp_path / f"{name}.xml").write_text(
+                f'<testsuite><testcase name="test_x">{end}</testcase></testsuite>'
+            )
+            nightly("import", str(tmp_path / f"{name}.xml"), "--date", "2026-10-01", *CELL)
+        [stage] = ParquetHistory(tmp_path / "home" / "history").entries()
+        assert (stage.status, stage.passed, stage.failed, stage.skipped, stage.collected) == (
+            "failed",
+            0,
+            1,
+            0,
+            1,
+        )
+
+    def test_an_import_that_was_killed_is_completed_by_the_same_again(
+        self, nightly, folder, tmp_path, monkeypatch
+    ):
+        def die(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        arguments = ("import", str(folder), "--date", "2026-10-01", *CELL)
+        with monkeypatch.context() as patch:
+            patch.setattr(ParquetHistory, "write", die)
+            nightly(*arguments)
+        assert nightly(*arguments).exit_code == 0
+        history = ParquetHistory(tmp_path / "home" / "history")
+        assert (len(history.tests("2026-10-01")), len(history.nights()), len(history.entries())) == (5, 1, 1)
+
+    def test_an_expected_failure_is_none_and_no_skip(self, nightly, tmp_path):
+        (tmp_path / "a.xml").write_text(
+            '<testsuite><testcase name="test_x"><skipped type="pytest.xfail" message="bug"/></testcase></testsuite>'
+        )
+        nightly("import", str(tmp_path / "a.xml"), "--date", "2026-10-01", *CELL)
+        history = ParquetHistory(tmp_path / "home" / "history")
+        [row] = history.tests("2026-10-01")
+        assert (row.result, row.attempts, row.failed_attempts) == (TestResult.XFAILED, 1, 0)
+        assert [(one.status, one.skipped) for one in history.entries()] == [("no_tests", 1)]
+
+    def test_a_compressed_file_is_not_passed_over(self, nightly, folder):
+        (folder / "more.xml.gz").write_bytes(gzip.compress(JUNIT.encode()))
+        answer = nightly("import", str(folder), "--date", "2026-10-01", *CELL)
+        assert answer.exit_code == 8
+        assert "is compressed: unpack it first" in answer.stderr
 
     def test_one_file_may_be_of_two_nights(self, nightly, folder, tmp_path):
         for date in ("2026-10-01", "2026-10-02"):
