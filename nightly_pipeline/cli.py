@@ -11,7 +11,17 @@ import click
 from rich.console import Console
 
 from nightly_pipeline import __version__
-from nightly_pipeline.commands import bisect, history, images, known_good, night, publish, quarantine, upkeep
+from nightly_pipeline.commands import (
+    bisect,
+    history,
+    images,
+    importing,
+    known_good,
+    night,
+    publish,
+    quarantine,
+    upkeep,
+)
 from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.exit_codes import INTERRUPTED, exit_codes_text
 
@@ -70,7 +80,7 @@ for _verb in (
     quarantine.quarantine,
     bisect.bisect,
     history.history,
-    history.import_results,
+    importing.import_results,
     upkeep.doctor,
     upkeep.prune,
 ):

@@ -1,11 +1,11 @@
-"""The commands of the history: read a test's past, keep the history sound, bring a past from elsewhere."""
+"""The commands of the history: read a test's past, keep the history sound."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +17,7 @@ from nightly_pipeline.settings import Settings, load_settings
 if TYPE_CHECKING:
     from nightly_pipeline.model.history import TestIdentity
     from nightly_pipeline.model.past import TestNight
-    from nightly_pipeline.tools.history_lookup import Where
+    from nightly_pipeline.tools.history_lookup import HistoryLookup, Where
 
 _DAYS = 30
 
@@ -72,6 +72,7 @@ def history(profile: str | None, test: str | None, output: str, limit: int, **op
             "nightly history takes one of TEST, --slowest, --check and --rebuild",
             next_step="For example: nightly history --slowest",
         )
+    _can_be_shown(output, check=check, slowest=slowest, rebuild=rebuild)
     settings = load_settings(profile)
     if check:
         sys.exit(_check(settings))
@@ -85,63 +86,15 @@ def history(profile: str | None, test: str | None, output: str, limit: int, **op
     _warn(settings)
 
 
-@click.command("import")
-@profile_option
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--date", "night", required=True, metavar="YYYY-MM-DD", help="Which night they are of.")
-@click.option("--framework", required=True, help="Which framework was tested.")
-@click.option("--arch", required=True, help="On which architecture.")
-@click.option("--stage", required=True, help="In which test stage.")
-@click.option("--revision", metavar="COMMIT", help="The commit that was tested, where it is known.")
-@click.option("--image", metavar="sha256:...", help="The image that was tested, where it is known.")
-@click.option("--engine", type=click.Choice(["real", "mock"]), default="real", show_default=True)
-def import_results(
-    profile: str | None, folder: Path, night: str, image: str | None, **facts: str | None
-) -> None:
-    """Bring JUnit XML that other systems made into the history, so that a team's past is there from the first night.
-
-    DIR is searched for *.xml, below it too. A file that is imported again replaces itself. A file that cannot be read
-    is named and left out; then the exit code is 8.
-
-    \b
-    Examples:
-      nightly import results/2026-10-01/unit --date 2026-10-01 --framework vllm --arch amd64 --stage unit
-      nightly import junit.xml --date 2026-10-01 --framework vllm --arch amd64 --stage unit --revision 9fceb02
-    """
-    from nightly_pipeline.assets.workplace import open_history
-    from nightly_pipeline.model.imported_rows import ImportedRun
-    from nightly_pipeline.steps.importing import files_in, import_files
-    from nightly_pipeline.tools.junit_reader import read_junit
-
-    settings = load_settings(profile)
-    _known(settings, **{name: facts[name] for name in ("framework", "arch", "stage")})
-    run = ImportedRun(
-        date=_date(night), run_id="", engine_kind=facts.pop("engine"), image_digest=image,
-        source_revision=facts.pop("revision"), **facts,
-    )  # fmt: skip
-    found = open_history(settings)
-    done = []
-    for file in import_files(files_in(folder), run, lambda path: read_junit(path).cases, found):
-        done.append(file)
-        click.echo(f"{file.path}: {file.problem or f'{file.tests} tests'}", err=file.problem is not None)
-    found.pack(before=datetime.now(UTC).date().isoformat())
-    bad = sum(file.problem is not None for file in done)
-    click.echo(
-        f"{sum(file.tests for file in done)} tests of {len(done) - bad} files are remembered; {bad} files are not"
-    )
-    sys.exit(RecordError.exit_code if bad else 0)
-
-
 def _show_test(settings: Settings, name: str, where: Where, limit: int, output: str) -> None:
     from nightly_pipeline.tools.history_lookup import HistoryLookup
 
     lookup = HistoryLookup(settings.history_root)
     tests = lookup.tests(name, where, limit=limit)
     if not tests:
-        near = lookup.nearest(name, where)
         raise RecordError(
             f"no test with {name!r} in its name since {where.since}",
-            next_step=f"Perhaps you meant: {', '.join(near)}" if near else "Look further back with --since.",
+            next_step=_last_seen(settings, lookup, name, where) or _near(lookup, name, where),
         )
     found = _nights(settings, tests, where)
     if output == "json":
@@ -156,6 +109,20 @@ def _show_test(settings: Settings, name: str, where: Where, limit: int, output: 
     else:
         show = shown.nights_plot if output == "plot" else shown.nights_table
         console().print(show(*found[0]))
+
+
+def _last_seen(settings: Settings, lookup: HistoryLookup, name: str, where: Where) -> str | None:
+    """When a test that is gone since was there; None when it never was."""
+    from nightly_pipeline.assets.workplace import open_history
+
+    before = lookup.tests(name, replace(where, since=None), limit=_DAYS)
+    last = max((row.date for row in open_history(settings).of_tests(before)), default=None)
+    return last and f"It was last there on {last}: add --since {last}."
+
+
+def _near(lookup: HistoryLookup, name: str, where: Where) -> str:
+    near = lookup.nearest(name, where)
+    return f"Perhaps you meant: {', '.join(near)}" if near else "Look further back with --since."
 
 
 def _show_slowest(settings: Settings, where: Where, limit: int, output: str) -> None:
@@ -233,12 +200,13 @@ def _warn(settings: Settings) -> None:
 def _where(settings: Settings, *, since: str | None, **cell: str | None) -> Where:
     from nightly_pipeline.tools.history_lookup import Where
 
-    _known(settings, **cell)
-    first = _date(since) if since else (datetime.now(UTC).date() - timedelta(days=_DAYS)).isoformat()
-    return Where(**cell, since=first)
+    known_cell(settings, **cell)
+    usual = datetime.now(UTC).date() - timedelta(days=_DAYS)
+    return Where(**cell, since=past_night(since, "--since") if since else usual.isoformat())
 
 
-def _known(settings: Settings, *, framework: str | None, arch: str | None, stage: str | None) -> None:
+def known_cell(settings: Settings, *, framework: str | None, arch: str | None, stage: str | None) -> None:
+    """Refuse a name that the table of the night does not have, and offer the nearest."""
     from nightly_pipeline.model.spelling import unknown
 
     table = settings.table
@@ -252,8 +220,21 @@ def _known(settings: Settings, *, framework: str | None, arch: str | None, stage
             raise UsageError(unknown(kind, word, words))
 
 
-def _date(text: str) -> str:
+def past_night(text: str, option: str) -> str:
     """A night, of before go-live too: an imported past is older than the pipeline."""
     from nightly_pipeline.model.dates import parse_night
 
-    return parse_night(text, today=datetime.now(UTC).date(), go_live=date.min).isoformat()
+    try:
+        return parse_night(text, today=datetime.now(UTC).date(), go_live=date.min).isoformat()
+    except UsageError as error:
+        raise UsageError(f"{option}: {error.message}", next_step=error.next_step) from None
+
+
+def _can_be_shown(output: str, **modes: bool) -> None:
+    """Refuse a format that would be passed over."""
+    mode = next((name for name, chosen in modes.items() if chosen), "TEST")
+    formats = {"TEST": ("table", "json", "plot"), "slowest": ("table", "json")}.get(mode, ("table",))
+    if output not in formats:
+        raise UsageError(
+            f"--format {output} is not for --{mode}", next_step=f"It has {' and '.join(formats)}."
+        )

@@ -25,6 +25,7 @@ JUNIT = """<testsuites><testsuite name="s">
 <testcase classname="tests.test_a" name="test_twice" file="tests/test_a.py"/>
 <testcase classname="tests.test_a" name="test_twice" file="tests/test_a.py"><error message="boom"/></testcase>
 </testsuite></testsuites>"""
+DIGEST = f"sha256:{'1f' * 32}"
 CELL = ("--framework", "vllm", "--arch", "amd64", "--stage", "unit")
 
 
@@ -114,6 +115,14 @@ def test_a_name_that_fits_nothing_offers_the_nearest(nightly, history):
     assert "tests/test_a.py::test_one" in answer.stderr
 
 
+def test_a_test_that_is_gone_is_found_further_back(nightly, history):
+    history.write(night(date=day(45)), [], [row("tests/test_a.py::test_gone", date=day(45))])
+    answer = nightly("history", "test_gone")
+    assert answer.exit_code == 8
+    assert f"last there on {day(45)}" in " ".join(answer.stderr.split())
+    assert nightly("history", "test_gone", "--since", day(45)).exit_code == 0
+
+
 def test_an_empty_history_says_so(nightly):
     assert nightly("history", "test_one").exit_code == 8
     assert "No test ran" in nightly("history", "--slowest").stdout
@@ -148,7 +157,11 @@ def test_a_damaged_file_is_told_where_the_history_is_read(nightly, history, tmp_
         (("a", "--slowest"), "one of TEST"),
         (("a", "--framework", "vlm"), "perhaps you meant 'vllm'"),
         (("a", "--stage", "unitt"), "perhaps you meant 'unit'"),
-        (("a", "--since", "yesteryear"), "is no date"),
+        (("a", "--since", "yesteryear"), "--since: 'yesteryear' is no date"),
+        (("a", "--since", "2126-01-01"), "--since: the night of 2126-01-01 lies in the future"),
+        (("--slowest", "--format", "plot"), "--format plot is not for --slowest"),
+        (("--check", "--format", "json"), "--format json is not for --check"),
+        (("--rebuild", "--format", "json"), "--format json is not for --rebuild"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(nightly, arguments, said):
@@ -183,7 +196,7 @@ class TestImport:
 
     def test_results_are_there_as_if_they_had_been_seen(self, nightly, folder, tmp_path):
         answer = nightly(
-            "import", str(folder), "--date", "2026-10-01", *CELL, "--revision", "abc", "--image", "sha256:1"
+            "import", str(folder), "--date", "2026-10-01", *CELL, "--revision", "abc", "--image", DIGEST
         )
         assert answer.exit_code == 0
         assert "5 tests of 1 files are remembered" in answer.stdout
@@ -201,7 +214,7 @@ class TestImport:
         assert rows["test_twice"].attempts == 2
         assert rows["test_skipped"].attempts == 0
         assert {(one.source_revision, one.image_digest, one.engine_kind) for one in rows.values()} == {
-            ("abc", "sha256:1", "real")
+            ("abc", DIGEST, "real")
         }
         [imported] = history.nights()
         assert (imported.status, imported.partial, imported.profile) == ("red", True, "import")
@@ -310,13 +323,23 @@ class TestImport:
         assert len(ParquetHistory(tmp_path / "home" / "history").tests("2026-10-01")) == 5
 
     @pytest.mark.parametrize(
-        ("arguments", "code"),
+        ("arguments", "code", "said"),
         [
-            (("absent", "--date", "2026-10-01", *CELL), 8),
-            ((".", "--date", "2126-10-01", *CELL), 2),
-            ((".", "--date", "2026-10-01", "--framework", "vlm", *CELL[2:]), 2),
-            ((".", *CELL), 2),
+            (("absent", "--date", "2026-10-01", *CELL), 8, "no *.xml in absent"),
+            ((".", "--date", "2126-10-01", *CELL), 2, "--date: the night of 2126-10-01 lies in the future"),
+            ((".", "--date", "2026-13-01", *CELL), 2, "--date: '2026-13-01' is no date"),
+            (
+                (".", "--date", "2026-10-01", "--framework", "vlm", *CELL[2:]),
+                2,
+                "unknown framework 'vlm'; perhaps you meant 'vllm'. Allowed: vllm, sglang, trtllm",
+            ),
+            ((".", "--date", "2026-10-01", *CELL[:4], "--stage", "unitt"), 2, "perhaps you meant 'unit'"),
+            ((".", "--date", "2026-10-01", *CELL, "--image", "latest"), 2, "--image: 'latest' is no digest"),
+            ((".", *CELL), 2, "Missing option '--date'"),
         ],
     )
-    def test_what_cannot_be_meant_is_refused(self, nightly, arguments, code):
-        assert nightly("import", *arguments).exit_code == code
+    def test_what_cannot_be_meant_is_refused(self, nightly, tmp_path, arguments, code, said):
+        answer = nightly("import", *arguments)
+        assert answer.exit_code == code
+        assert said in " ".join(answer.stderr.split())
+        assert not (tmp_path / "home" / "history").exists()
