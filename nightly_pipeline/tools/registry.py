@@ -10,6 +10,7 @@ from typing import Any, Self
 import httpx
 
 from nightly_pipeline.errors import RegistryConflict, RegistryError, RegistryTagImmutable
+from nightly_pipeline.model.oci import digest_of_bytes
 from nightly_pipeline.tools.registry_auth import CredentialProvider, Credentials
 from nightly_pipeline.tools.registry_blobs import read_blob
 from nightly_pipeline.tools.registry_client import Call, ClientSettings, Endpoint, RegistryClient
@@ -19,7 +20,6 @@ from nightly_pipeline.tools.registry_manifests import (
     ACCEPTED,
     Manifest,
     Reference,
-    digest_of_bytes,
     is_digest,
     is_tag,
     parse_reference,

@@ -1,8 +1,7 @@
-"""What a registry stores, as plain values: references, media types, and what a manifest refers to. Pure."""
+"""What a registry stores, as plain values: references, and what a manifest refers to. Pure."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -10,13 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightly_pipeline.errors import RegistryError, UsageError
+from nightly_pipeline.model.oci import (
+    DOCKER_INDEX_TYPE,
+    DOCKER_MANIFEST_TYPE,
+    INDEX_TYPE,
+    INDEX_TYPES,
+    MANIFEST_TYPE,
+    digest_of_bytes,
+    platform_of,
+)
 
-OCI_INDEX = "application/vnd.oci.image.index.v1+json"
-OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
-DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
-ACCEPTED = f"{OCI_INDEX}, {OCI_MANIFEST}, {DOCKER_LIST}, {DOCKER_MANIFEST}"
+ACCEPTED = f"{INDEX_TYPE}, {MANIFEST_TYPE}, {DOCKER_INDEX_TYPE}, {DOCKER_MANIFEST_TYPE}"
 """All of them, always: a registry converts, and so changes the digest, when one is missing."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -67,11 +70,6 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
-def digest_of_bytes(content: bytes) -> str:
-    """What a registry names these bytes by."""
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
 @dataclass(frozen=True)
 class Descriptor:
     """A pointer in a manifest to something else in the same repository. `size` in bytes."""
@@ -104,7 +102,7 @@ class Manifest:
     @property
     def is_index(self) -> bool:
         """Whether it points at manifests rather than at layers."""
-        return self.media_type in INDEXES
+        return self.media_type in INDEX_TYPES
 
     @property
     def platforms(self) -> tuple[Descriptor, ...]:
@@ -123,7 +121,7 @@ def read_manifest(content: bytes, media_type: str) -> Manifest:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RegistryError(f"{digest} is not a manifest: {content[:100]!r}") from error
     media_type = media_type.partition(";")[0].strip()
-    if not children and not blobs and media_type not in INDEXES:
+    if not children and not blobs and media_type not in INDEX_TYPES:
         raise RegistryError(f"{digest} ({media_type}) is a manifest that refers to nothing.")
     return Manifest(digest, content, media_type, children, blobs)
 
@@ -135,20 +133,15 @@ def _descriptors(documents: Iterable[Any]) -> Iterator[Descriptor]:
         digest = str(document["digest"])
         if not is_digest(digest):
             raise ValueError(digest)
-        platform = _platform(document.get("platform") or {})
         yield Descriptor(
             digest=digest,
             size=int(document["size"]),
             media_type=str(document.get("mediaType", "")),
-            platform=platform,
-            is_attestation=platform == "unknown/unknown" or _refers_to_another(document),
+            platform=platform_of(document),
+            is_attestation=_is_attestation(document),
         )
 
 
-def _refers_to_another(document: dict[str, Any]) -> bool:
-    return "vnd.docker.reference.type" in (document.get("annotations") or {})
-
-
-def _platform(platform: dict[str, Any]) -> str | None:
-    parts = (platform.get("os"), platform.get("architecture"), platform.get("variant"))
-    return "/".join(str(part) for part in parts if part) or None
+def _is_attestation(document: dict[str, Any]) -> bool:
+    of_no_platform = (document.get("platform") or {}).get("os") == "unknown"
+    return of_no_platform or "vnd.docker.reference.type" in (document.get("annotations") or {})

@@ -5,10 +5,8 @@ import json
 import pytest
 
 from nightly_pipeline.errors import RegistryError, UsageError
+from nightly_pipeline.model.oci import DOCKER_INDEX_TYPE, INDEX_TYPE, MANIFEST_TYPE
 from nightly_pipeline.tools.registry_manifests import (
-    DOCKER_LIST,
-    OCI_INDEX,
-    OCI_MANIFEST,
     Reference,
     is_tag,
     parse_reference,
@@ -63,16 +61,22 @@ def test_an_index_knows_its_platforms_and_its_attestations():
         {"digest": B, "size": 1, "platform": {"os": "unknown", "architecture": "unknown"}},
         {"digest": C, "size": 1, "annotations": {"vnd.docker.reference.type": "attestation-manifest"}},
     ]
-    index = read_manifest(json.dumps({"manifests": children}).encode(), f"{OCI_INDEX}; charset=utf-8")
+    index = read_manifest(json.dumps({"manifests": children}).encode(), f"{INDEX_TYPE}; charset=utf-8")
     assert index.is_index
     assert [child.digest for child in index.children] == [A, B, C]
     assert [child.platform for child in index.platforms] == ["linux/arm/v7"]
 
 
+def test_arm64_is_one_platform_whether_or_not_its_variant_is_said():
+    child = {"digest": A, "size": 1, "platform": {"os": "linux", "architecture": "arm64", "variant": "v8"}}
+    index = read_manifest(json.dumps({"manifests": [child]}).encode(), INDEX_TYPE)
+    assert [child.platform for child in index.platforms] == ["linux/arm64"]
+
+
 def test_layers_that_live_elsewhere_are_not_ours_to_copy():
     layers = [{"digest": B, "size": 2}, {"digest": C, "size": 3, "urls": ["https://elsewhere.example/layer"]}]
     manifest = read_manifest(
-        json.dumps({"config": {"digest": A, "size": 1}, "layers": layers}).encode(), OCI_MANIFEST
+        json.dumps({"config": {"digest": A, "size": 1}, "layers": layers}).encode(), MANIFEST_TYPE
     )
     assert [(blob.digest, blob.size) for blob in manifest.blobs] == [(A, 1), (B, 2)]
     assert not manifest.is_index
@@ -93,8 +97,8 @@ def test_layers_that_live_elsewhere_are_not_ours_to_copy():
 )
 def test_what_is_no_manifest(content):
     with pytest.raises(RegistryError):
-        read_manifest(content, OCI_MANIFEST)
+        read_manifest(content, MANIFEST_TYPE)
 
 
 def test_an_index_may_be_empty():
-    assert read_manifest(b'{"manifests": []}', DOCKER_LIST).platforms == ()
+    assert read_manifest(b'{"manifests": []}', DOCKER_INDEX_TYPE).platforms == ()

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
 from nightly_pipeline.errors import RegistryError, RegistryUnavailable
+from nightly_pipeline.model.oci import MANIFEST_TYPE
 from nightly_pipeline.tools.registry import ClientSettings, Credentials, OciRegistry
-from nightly_pipeline.tools.registry_manifests import OCI_MANIFEST
 from nightly_pipeline.tools.registry_tags import delete_each, delete_from_ecr
 from tests.fakes.registry import FakeRegistry, Fault
 
@@ -143,7 +143,7 @@ def ecr(monkeypatch):
 
 
 def put(ecr, tag: str) -> str:
-    document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": {"digest": tag}, "layers": []}
+    document = {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": {"digest": tag}, "layers": []}
     answer = ecr.put_image(repositoryName="nightly", imageManifest=json.dumps(document), imageTag=tag)
     return str(answer["image"]["imageId"]["imageDigest"])
 
