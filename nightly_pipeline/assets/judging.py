@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from nightly_pipeline.assets.workplace import open_history, open_source
 from nightly_pipeline.errors import NightlyError, SettingsError
-from nightly_pipeline.model.history import EntryRow
-from nightly_pipeline.model.metrics import BuildMetrics, BuildStep
 from nightly_pipeline.model.owners import PLACES, Owners, parse_owners
-from nightly_pipeline.model.plan import image_key
 from nightly_pipeline.model.quarantine import Quarantine
 from nightly_pipeline.model.report import Report, with_judgement
 from nightly_pipeline.quarantine_file import read_quarantine
 from nightly_pipeline.settings import Settings
-from nightly_pipeline.steps.build import METRICS_FILE
 from nightly_pipeline.steps.changes import with_changes
 from nightly_pipeline.steps.judge import Rules, judge
 from nightly_pipeline.steps.ports import History
@@ -56,7 +50,6 @@ def judged(
         quarantine=_tried(result, "quarantine", lambda: _quarantine(settings), Quarantine()),
         owners=_tried(result, "owners", lambda: _owners(report, settings, records), Owners()),
         thresholds=settings.baseline,
-        steps_of=lambda row: _steps(row, records),
     )
     try:
         past = history or open_history(settings)
@@ -101,14 +94,3 @@ def _owners(report: Report, settings: Settings, records: NightRecords) -> Owners
 
 def _read_owners(path: Path, root: Path, suite: str) -> Owners:
     return parse_owners(path.read_text(encoding="utf-8"), file=str(path.relative_to(root)), suite=suite)
-
-
-def _steps(row: EntryRow, records: NightRecords) -> Sequence[BuildStep]:
-    """The steps of a build, while its artifacts are kept; a damaged record counts as none."""
-    kind = row.name.removesuffix("_image")
-    folder = records.folder(row.date, row.run_id, image_key(row.framework, row.arch or "", kind))
-    content = records.store.read(f"{folder}/{METRICS_FILE}")
-    try:
-        return BuildMetrics.model_validate_json(content).build_steps if content else ()
-    except ValidationError:
-        return ()

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from nightly_pipeline.model.baseline import Measure, Move, Thresholds, move_of
 from nightly_pipeline.model.history import GOOD_RESULTS, EntryRow, NightRow, TestRow
 from nightly_pipeline.model.judgement import Drift
-from nightly_pipeline.model.metrics import BuildStep
 from nightly_pipeline.model.outcomes import NightStatus
 
 IMAGES = ("framework_image", "runtime_image")
@@ -66,24 +65,32 @@ def _of_test(own: Mapping[str, TestRow], thresholds: Thresholds, tonight: str) -
     return _drift("test", move, last, stage=last.stage, name=last.node_id) if last and move else None
 
 
-def step_drifts(
-    builds: Sequence[tuple[EntryRow, Sequence[BuildStep]]], thresholds: Thresholds
-) -> list[Drift]:
-    """Steps of one image's builds that became slower. Cached ones took no time and do not count.
+def step_drifts(entries: Iterable[EntryRow], thresholds: Thresholds, *, tonight: str) -> list[Drift]:
+    """Steps of builds that became slower. Cached ones took no time and do not count.
 
     Args:
-        builds: the builds of one image, oldest first, tonight's last.
+        entries: of nights up to tonight, of one kind of engine.
         thresholds: what counts as moved.
+        tonight: the night that is judged; a step that did not run on it has not moved.
     """
+    builds: dict[tuple[str, str | None, str], list[EntryRow]] = defaultdict(list)
+    for entry in sorted(entries, key=lambda one: one.date):
+        if entry.build_steps and entry.status == "built" and entry.date <= tonight:
+            builds[entry.framework, entry.arch, entry.name].append(entry)
+    own = [rows for rows in builds.values() if rows[-1].date == tonight]
+    return [drift for rows in own for drift in _of_steps(rows, thresholds)]
+
+
+def _of_steps(builds: Sequence[EntryRow], thresholds: Thresholds) -> Iterator[Drift]:
+    """Of one image's builds, oldest first, tonight's last."""
     series: dict[str, list[float]] = defaultdict(list)
-    for _, steps in builds:
-        for step in steps:
-            if step.status == "done" and not step.internal:
-                series[step.name].append(step.duration_s)
-    last, steps = builds[-1]
-    tonight = {step.name for step in steps if step.status == "done" and not step.internal}
-    moves = {name: move_of(series[name], thresholds, Measure(thresholds.build_step_s)) for name in tonight}
-    return [_drift("build_step", move, last, name=name) for name, move in sorted(moves.items()) if move]
+    for build in builds:
+        for name, seconds in build.step_seconds.items():
+            series[name].append(seconds)
+    last = builds[-1]
+    for name in sorted(last.step_seconds):
+        if move := move_of(series[name], thresholds, Measure(thresholds.build_step_s)):
+            yield _drift("build_step", move, last, name=name)
 
 
 def night_drifts(nights: Iterable[NightRow], thresholds: Thresholds, *, tonight: str) -> list[Drift]:

@@ -6,6 +6,8 @@ ended and on what: the image's digest, the commit, the runner, the engine. Rows 
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -101,6 +103,8 @@ class EntryRow(Record):
         name: `framework_image`, `runtime_image`, `published_image`, `multi_arch_image`, or a stage's name.
         status: a word of the outcomes.
         size_bytes, pushed_bytes, build_wall_s, cache_hit_rate: of images; None elsewhere.
+        build_steps: of an image that was built, as JSON: step -> seconds, see `metrics.step_seconds`; None elsewhere,
+            and on nights that were remembered before there was such a column.
         passed, failed, skipped, errors, collected: tests of a stage; 0 elsewhere.
         seen: False when it never began in this run and `status` only says why: an older result of the night counts.
     """
@@ -129,6 +133,13 @@ class EntryRow(Record):
     errors: int = 0
     collected: int = 0
     seen: bool = True
+    build_steps: str | None = None
+
+    @property
+    def step_seconds(self) -> Mapping[str, float]:
+        """How long each step of the build took; empty where it is not known."""
+        steps: Mapping[str, float] = json.loads(self.build_steps) if self.build_steps else {}
+        return steps
 
 
 class NightRow(Record):

@@ -6,21 +6,19 @@ Reads what it needs of the history and hands it to the rules.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from nightly_pipeline.model.baseline import Thresholds
-from nightly_pipeline.model.drifts import IMAGES, entry_drifts, night_drifts, slow_test_drifts, step_drifts
+from nightly_pipeline.model.drifts import entry_drifts, night_drifts, slow_test_drifts, step_drifts
 from nightly_pipeline.model.history import (
     BAD_RESULTS,
-    EntryRow,
     TestIdentity,
     TestRow,
 )
 from nightly_pipeline.model.incidents import Failure, incidents_of
 from nightly_pipeline.model.judgement import Drift, Incident, Judgement, TestVerdict, Verdict
-from nightly_pipeline.model.metrics import BuildStep
 from nightly_pipeline.model.owners import Owners
 from nightly_pipeline.model.past import TestNight
 from nightly_pipeline.model.quarantine import Quarantine
@@ -38,9 +36,6 @@ from nightly_pipeline.model.verdicts import (
 from nightly_pipeline.steps.judged_past import WINDOW, JudgedPast
 from nightly_pipeline.steps.ports import History
 
-StepsOf = Callable[[EntryRow], Sequence[BuildStep]]
-"""The steps of a build, as far as its metrics are still kept; else empty."""
-
 
 @dataclass(frozen=True)
 class Rules:
@@ -50,13 +45,11 @@ class Rules:
         quarantine: tests known to be bad.
         owners: who is asked about which test.
         thresholds: when a duration or a size has moved.
-        steps_of: for drifts of build steps; None leaves them out.
     """
 
     quarantine: Quarantine = field(default_factory=Quarantine)
     owners: Owners = field(default_factory=Owners)
     thresholds: Thresholds = field(default_factory=Thresholds)
-    steps_of: StepsOf | None = None
 
 
 @contextmanager
@@ -189,30 +182,13 @@ def _drifts(past: JudgedPast, rules: Rules) -> list[Drift]:
     return [
         *night_drifts(past.whole_runs, thresholds, tonight=tonight),
         *entry_drifts(past.entries, thresholds, tonight=tonight),
-        *_step_drifts(past, rules),
+        *step_drifts(past.entries, thresholds, tonight=tonight),
         *slow_test_drifts(
             (night.row for test in past.slow_tests(thresholds) for night in past.of.get(test, ())),
             thresholds,
             tonight=tonight,
         ),
     ]
-
-
-def _step_drifts(past: JudgedPast, rules: Rules) -> list[Drift]:
-    if rules.steps_of is None:
-        return []
-    recent = set([*past.dates, past.date][-rules.thresholds.nights - 1 :])
-    drifts: list[Drift] = []
-    for image in [row for row in past.entries if row.date == past.date and row.name in IMAGES]:
-        own = [row for row in past.entries if _is_build_of(image, row) and row.date in recent]
-        if image.status == "built" and own:
-            drifts += step_drifts([(row, rules.steps_of(row)) for row in own], rules.thresholds)
-    return drifts
-
-
-def _is_build_of(image: EntryRow, row: EntryRow) -> bool:
-    same = (row.framework, row.arch, row.name) == (image.framework, image.arch, image.name)
-    return same and row.status == "built"
 
 
 def _first_day(quarantine: Quarantine) -> str | None:

@@ -6,6 +6,7 @@ remembered later as long as their artifacts are kept.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.model.history import EntryRow, TestRow
-from nightly_pipeline.model.metrics import BuildMetrics
+from nightly_pipeline.model.metrics import BuildMetrics, step_seconds
 from nightly_pipeline.model.night_rows import entry_rows_of, night_row_of
 from nightly_pipeline.model.outcomes import ImageOutcome, StageOutcome
 from nightly_pipeline.model.plan import Key, Plan
@@ -153,4 +154,5 @@ def _build_facts(image: ImageOutcome, records: NightRecords) -> dict[str, object
         "pushed_bytes": metrics.pushed_bytes,
         "build_wall_s": metrics.wall_s,
         "cache_hit_rate": metrics.hit_rate,
+        "build_steps": json.dumps(step_seconds(metrics.build_steps), ensure_ascii=False),
     }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -8,7 +9,6 @@ from nightly_pipeline.errors import EnvironmentNotReady
 from nightly_pipeline.model.baseline import Thresholds
 from nightly_pipeline.model.history import EntryRow, NightRow, TestIdentity
 from nightly_pipeline.model.judgement import Verdict
-from nightly_pipeline.model.metrics import BuildStep
 from nightly_pipeline.model.owners import parse_owners
 from nightly_pipeline.model.quarantine import Quarantine, QuarantineEntry
 from nightly_pipeline.model.report import with_judgement
@@ -238,6 +238,7 @@ def _entries(number: int, *, seconds: float) -> list[EntryRow]:
             status="built",
             build_wall_s=seconds,
             size_bytes=int(seconds * 1e7),
+            build_steps=json.dumps({"RUN make": seconds / 10, "COPY": 1.0}),
         ),
     ]
 
@@ -253,12 +254,7 @@ def _nights_of(seconds: list[float]) -> MemoryHistory:
 
 
 def test_what_moved_is_told_with_what_is_usual():
-    steps = {
-        number: [BuildStep(name="RUN make", digest="d", status="done", duration_s=60.0 * (1 + (number == 9)))]
-        for number in range(10)
-    }
-    rules = Rules(steps_of=lambda entry: steps[int(entry.run_id.removeprefix("run-"))])
-    judgement = judge(report(9), _nights_of([600.0] * 9 + [1_200.0]), rules)
+    judgement = judge(report(9), _nights_of([600.0] * 9 + [1_200.0]), Rules())
     assert {(one.what, one.name) for one in judgement.drifts} == {
         ("night", ""),
         ("stage", ""),
@@ -303,3 +299,28 @@ def test_a_history_that_cannot_be_read_is_an_error():
     history = MemoryHistory(refusal=EnvironmentNotReady("gone"))
     with pytest.raises(EnvironmentNotReady):
         judge(report(0), history, Rules())
+
+
+def test_steps_of_builds_are_put_side_by_side_across_nights_on_which_they_were_cached_or_not_kept():
+    """By what is remembered alone: no artifact of any of these nights is there."""
+    history = MemoryHistory()
+    for number in range(25):
+        built, slow = number % 2 == 0 or number == 24, number == 24
+        text = {"RUN make": 300.0 if slow else 100.0, "RUN once": 5.0 if number else 500.0}
+        steps = json.dumps(text if built else {})
+        image = _entries(number, seconds=600.0)[1].model_copy(update={"build_steps": steps})
+        history.write(night_row(number), [image], [row(".", number)])
+    (told,) = judge(report(24), history, Rules()).drifts
+    assert (told.what, told.name, told.value, told.usual, told.nights) == (
+        "build_step", "RUN make", 300.0, 100.0, 12,
+    )  # fmt: skip
+
+
+def test_steps_of_a_build_that_was_reused_or_failed_tonight_have_not_moved():
+    for status in ("reused", "failed"):
+        history = _nights_of([600.0] * 9)
+        image = _entries(9, seconds=6_000.0)[1].model_copy(
+            update={"status": status, "good": status == "reused"}
+        )
+        history.write(night_row(9), [image], [row(".", 9)])
+        assert [one for one in judge(report(9), history, Rules()).drifts if one.what == "build_step"] == []

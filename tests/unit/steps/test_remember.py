@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from nightly_pipeline.errors import DiskFull
-from nightly_pipeline.model.metrics import BuildMetrics
+from nightly_pipeline.model.metrics import BuildMetrics, BuildStep
 from nightly_pipeline.model.plan import image_key, stage_key
 from nightly_pipeline.model.report import RunFacts, RunState, key_of
 from nightly_pipeline.steps.records import NightRecords
@@ -19,11 +19,19 @@ KEYS = tuple(entry.key for entry in PLAN.entries)
 EVIDENCE = f"{DATE}/{RUN_ID}/vllm/amd64/unit/evidence.jsonl"
 METRICS = f"{DATE}/{RUN_ID}/vllm/amd64/runtime_image/metrics.json"
 
+STEPS = (
+    BuildStep(name="[internal] load build context", digest="a", status="done", duration_s=3.0, internal=True),
+    BuildStep(name="[install 1/2] WORKDIR /opt", digest="b", status="cached"),
+    BuildStep(name="[install 2/2] RUN make", digest="c", status="done", duration_s=6.5),
+)
+
 
 @pytest.fixture
 def records() -> NightRecords:
     records = NightRecords(MemoryStore())
-    metrics = BuildMetrics(wall_s=9.5, steps=4, cached_steps=3, hit_rate=0.75, pushed_bytes=17)
+    metrics = BuildMetrics(
+        wall_s=9.5, steps=4, cached_steps=3, hit_rate=0.75, pushed_bytes=17, build_steps=STEPS
+    )
     records.store.write(METRICS, metrics.model_dump_json().encode())
     records.store.write(EVIDENCE, "\n".join([*passing("test_one"), ""]).encode())
     records.write_outcome(image("vllm", "amd64", artifacts={"metrics": METRICS}))
@@ -50,6 +58,8 @@ def test_a_run_is_remembered_with_its_tests_entries_and_night(records, history):
     assert (night.date, night.run_id, night.status, night.started_at) == (DATE, RUN_ID, "green", STARTED)
     built, tested = sorted(history.entries(), key=lambda one: one.name)
     assert (built.pushed_bytes, built.build_wall_s, built.cache_hit_rate) == (17, 9.5, 0.75)
+    assert built.step_seconds == {"[install] RUN make": 6.5}
+    assert tested.step_seconds == {}
     assert (built.engine, built.engine_kind) == ("mock-engine 0.1.0", "mock")
     assert (tested.name, tested.status, tested.good, tested.passed) == ("unit", "passed", True, 36)
 

@@ -213,6 +213,16 @@ def test_an_older_file_lacks_a_newer_column(history, tmp_path):
     assert [one.attempts for one in found] == [1, 2], "the field's default stands for what was not written"
 
 
+def test_steps_of_builds_are_known_beside_nights_that_were_remembered_without(history, tmp_path):
+    history.write(night(), [entry("runtime_image")], [])
+    file = next(tmp_path.rglob("*.parquet"))
+    pq.write_table(pq.read_table(file).drop_columns(["build_steps"]), file)
+    history.write(night(date=NEXT), [entry("runtime_image", date=NEXT, build_steps='{"RUN make": 1.5}')], [])
+    assert [one.step_seconds for one in history.entries()] == [{}, {"RUN make": 1.5}]
+    history.pack(before="2027-01-01")
+    assert [one.step_seconds for one in history.entries()] == [{}, {"RUN make": 1.5}]
+
+
 class TestDamage:
     @pytest.fixture
     def two(self, history, tmp_path):
