@@ -27,11 +27,12 @@ from nightly_pipeline.assets.launch import (
     launched_run,
     may_have_new_failures,
 )
+from nightly_pipeline.assets.links import links_of
 from nightly_pipeline.assets.naming import RUN_DATE_TAG
 from nightly_pipeline.assets.night_run import run_facts
 from nightly_pipeline.assets.pages import page_of
 from nightly_pipeline.assets.remembering import remember_night
-from nightly_pipeline.assets.summary import links_of, night_report
+from nightly_pipeline.assets.summary import night_report
 from nightly_pipeline.assets.upkeep import prepare_night
 from nightly_pipeline.assets.workplace import open_artifacts, open_history, open_records, open_source
 from nightly_pipeline.errors import UsageError
@@ -41,6 +42,7 @@ from nightly_pipeline.model.markdown import report_markdown
 from nightly_pipeline.model.outcomes import NightStatus
 from nightly_pipeline.model.plan import Key, Plan
 from nightly_pipeline.model.report import Outcome, Report, RunState, key_of
+from nightly_pipeline.model.report_json import report_json
 from nightly_pipeline.model.verdict import is_good
 from nightly_pipeline.planning import make_plan
 from nightly_pipeline.readiness import essentials
@@ -157,9 +159,9 @@ def _judged_report(
 
 def render(report: Report, output: str, settings: Settings) -> str:
     """A report as json, markdown or html."""
-    links = links_of(settings, open_records(settings))
     if output == "json":
-        return report.model_dump_json(indent=2)
+        return report_json(report)
+    links = links_of(settings, open_records(settings), report)
     if output == "markdown":
         return report_markdown(report, links)
     return page_of(report, settings, links)

@@ -181,6 +181,7 @@ class ArtifactSettings(Strict):
         region: None is what AWS's own configuration says.
         links: what a reader of a report is given: `console` AWS's console (needs a login), `presigned` an address that
             is good for seven days at most for whoever has it, `uri` s3://bucket/key.
+        address: where a web server of yours shows the artifacts: the links in messages and pages lead there.
     """
 
     kind: Literal["local", "s3"] = "local"
@@ -192,6 +193,7 @@ class ArtifactSettings(Strict):
     endpoint: str | None = Field(default=None, pattern=r"^https?://[^/?#@]+/?$")
     region: str | None = None
     links: Literal["console", "presigned", "uri"] = "uri"
+    address: str | None = Field(default=None, pattern=r"^https?://[^/?#@]+(/[^?#]*)?$")
 
     @model_validator(mode="after")
     def _a_bucket_goes_with_s3(self) -> Self:

@@ -12,9 +12,9 @@ from typing import Self
 import dagster as dg
 
 from nightly_pipeline.assets.announcing import open_announcer, usual_of
+from nightly_pipeline.assets.links import links_of
 from nightly_pipeline.assets.naming import RUN_DATE_TAG, SUMMARY_JOB_NAME
 from nightly_pipeline.assets.night_run import run_facts
-from nightly_pipeline.assets.summary import links_of
 from nightly_pipeline.assets.upkeep import ACTIVE
 from nightly_pipeline.assets.workplace import open_records
 from nightly_pipeline.errors import NightlyError, RecordError
@@ -36,7 +36,9 @@ def follow_night(announcer: Announcer, instance: dg.DagsterInstance, settings: S
     try:
         report = _report_so_far(instance, settings, records, date)
         usual_s = usual_of(settings, report)
-        sent = report.running and announcer.follow(report, links_of(settings, records), usual_s=usual_s)
+        sent = report.running and announcer.follow(
+            report, links_of(settings, records, report), usual_s=usual_s
+        )
     except RecordError:
         return f"{date}: nothing to tell yet"
     except NightlyError as error:

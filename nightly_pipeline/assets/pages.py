@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
+from nightly_pipeline.assets.links import address_of
 from nightly_pipeline.assets.workplace import open_history
 from nightly_pipeline.errors import NightlyError
-from nightly_pipeline.model.links import Links
+from nightly_pipeline.model.links import Links, web_address
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.page import render_index, render_page
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.steps.overview import INDEX_PAGE, gather_overview
 from nightly_pipeline.steps.past import gather_trends
 from nightly_pipeline.steps.records import NightRecords
-
-INDEX_FROM_A_NIGHT = f"../../{INDEX_PAGE}"
-"""From `{date}/{run_id}/report.html`, wherever the artifacts are looked at."""
 
 
 def page_of(report: Report, settings: Settings, links: Links) -> str:
@@ -25,18 +22,16 @@ def page_of(report: Report, settings: Settings, links: Links) -> str:
     return render_page(report, links=links, generated_at=datetime.now(UTC), trends=trends)
 
 
-def kept_page_of(report: Report, settings: Settings, links: Links) -> str:
-    """The same for the artifact store, where it leads to the list of nights beside it."""
-    return page_of(report, settings, replace(links, nights=INDEX_FROM_A_NIGHT))
-
-
 def keep_index(settings: Settings, records: NightRecords) -> str | None:
     """Write the list of nights anew; where it is found, or None when it could not be written.
 
     It is made of what is kept elsewhere, and the next night writes it again: without it a night is told all the same.
     """
     try:
-        overview, pages, problem = gather_overview(records.store, open_history(settings))
+        overview, kept, problem = gather_overview(records.store, open_history(settings))
+        pages = {
+            night: web_address(address_of(settings, records.store, key)) or key for night, key in kept.items()
+        }
         text = render_index(overview, pages=pages, generated_at=datetime.now(UTC), problem=problem)
         records.store.write(INDEX_PAGE, text.encode())
     except (NightlyError, OSError):

@@ -14,19 +14,20 @@ import dagster as dg
 from nightly_pipeline.assets.announcing import open_announcer, usual_of
 from nightly_pipeline.assets.judging import judged
 from nightly_pipeline.assets.known_good import KNOWN_GOOD_CHECK, known_good_result, promote_after
+from nightly_pipeline.assets.links import kept_links, links_of
 from nightly_pipeline.assets.metadata import place, summary_metadata
 from nightly_pipeline.assets.naming import SUMMARY_GROUP, SUMMARY_TAG
 from nightly_pipeline.assets.night_run import run_facts
-from nightly_pipeline.assets.pages import keep_index, kept_page_of
+from nightly_pipeline.assets.pages import keep_index, page_of
 from nightly_pipeline.assets.remembering import remember_night
 from nightly_pipeline.assets.workplace import Workplace
 from nightly_pipeline.errors import NightlyError
-from nightly_pipeline.model.links import Links
 from nightly_pipeline.model.markdown import report_markdown
 from nightly_pipeline.model.outcomes import NightStatus
 from nightly_pipeline.model.plan import CONFIRMATION_KEY, SUMMARY_KEY, Key, Plan
 from nightly_pipeline.model.reading import Tone, causes, headline, night_tone
 from nightly_pipeline.model.report import Report
+from nightly_pipeline.model.report_json import report_json
 from nightly_pipeline.planning import make_plan
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.steps.merged_junit import keep_merged_junit
@@ -109,7 +110,7 @@ def _summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.Mate
     kept = keep_report(report, settings, records)
     run_id = context.run.tags.get(SUMMARY_TAG)
     metadata = {
-        **summary_metadata(report, links_of(settings, records)),
+        **summary_metadata(report, links_of(settings, records, report)),
         "page": place(kept[REPORT_PAGE]),
         **({"all_nights": place(kept[INDEX_PAGE])} if INDEX_PAGE in kept else {}),
         **{name: place(records.store.location(key)) for name, key in report.artifacts.items()},
@@ -176,24 +177,15 @@ def night_report(
 
 def keep_report(report: Report, settings: Settings, records: NightRecords) -> dict[str, str]:
     """Keep the report in every format beside the run's artifacts; return where each is found."""
-    links = links_of(settings, records)
+    links = kept_links(settings, records, report)
     documents = {
-        REPORT_JSON: report.model_dump_json(indent=2),
+        REPORT_JSON: report_json(report),
         REPORT_MARKDOWN: report_markdown(report, links=links),
-        REPORT_PAGE: kept_page_of(report, settings, links),
+        REPORT_PAGE: page_of(report, settings, links),
     }
     kept = keep_documents(report, documents, records)
     index = keep_index(settings, records)
     return kept | ({INDEX_PAGE: index} if index else {})
-
-
-def links_of(settings: Settings, records: NightRecords) -> Links:
-    """Where a reader of the report can go on."""
-    return Links(
-        artifact=records.store.location,
-        run=lambda run_id: f"{settings.dagster_url}/runs/{run_id}",
-        page=None,
-    )
 
 
 def _announce(
@@ -203,7 +195,7 @@ def _announce(
     if not settings.slack.configured:
         return "no Slack token or webhook is configured"
     try:
-        links, usual_s = links_of(settings, records), usual_of(settings, report)
+        links, usual_s = links_of(settings, records, report), usual_of(settings, report)
         where = open_announcer(settings).conclude(report, links, usual_s=usual_s)
     except NightlyError as error:
         context.log.warning(str(error))

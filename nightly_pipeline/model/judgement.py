@@ -177,6 +177,7 @@ class Judgement(Record):
         compared_with: the night before with results of the same kind of engine; None: there is none.
         known_nights: how many nights of history it stands on.
         verdicts: every bad test of tonight, and the fixed ones.
+        strips_left_out: how many verdicts were written down without their strip, where there were too many.
     """
 
     compared_with: str | None = None
@@ -187,3 +188,4 @@ class Judgement(Record):
     changes: tuple[ImageChange, ...] = ()
     commits: tuple[Commit, ...] = ()
     quarantine: tuple[QuarantineNote, ...] = ()
+    strips_left_out: int = 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote, urlsplit
 
 _SCHEMES = frozenset({"", "http", "https", "file"})
@@ -32,6 +33,22 @@ class Links:
 
 
 NO_LINKS = Links()
+
+
+def links_from(links: Links, folder: str) -> Links:
+    """Links for a document that is itself kept in a folder of the artifact store.
+
+    What has an address of the web keeps it. Everything else is led to from the document's own place, so that the links
+    hold wherever the artifacts are served, copied to or opened.
+
+    >>> links_from(Links(artifact=lambda key: f"/srv/{key}"), "2026-11-20/1f3a").artifact("2026-11-20/1f3a/vllm/log")
+    'vllm/log'
+    """
+    return replace(links, artifact=lambda key: web_address(links.artifact(key)) or _from(folder, key))
+
+
+def _from(folder: str, key: str) -> str:
+    return quote(posixpath.relpath(key, folder))
 
 
 def safe_address(address: str | None) -> str | None:

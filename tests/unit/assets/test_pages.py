@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from nightly_pipeline.assets.pages import keep_index, kept_page_of, page_of
-from nightly_pipeline.assets.summary import keep_report, links_of
+from nightly_pipeline.assets.links import links_of
+from nightly_pipeline.assets.pages import keep_index, page_of
+from nightly_pipeline.assets.summary import keep_report
 from nightly_pipeline.assets.workplace import open_history, open_records
 from nightly_pipeline.model.links import NO_LINKS
 from nightly_pipeline.settings import Settings, load_settings
+from nightly_pipeline.settings_sections import ArtifactSettings
 from tests.factories import DATE
 from tests.judged import DATES, GAPS, judged_night, past
 
@@ -34,8 +38,75 @@ def test_a_night_is_shown_beside_the_nights_that_are_remembered(settings: Settin
     assert "All nights" not in text
 
 
+ADDRESSES = re.compile(r'href="(?!#)([^"]*)"')
+MARKDOWN_ADDRESSES = re.compile(r"\]\(<([^>]*)>\)")
+
+
+def with_artifacts(settings: Settings, **fields: str) -> Settings:
+    return settings.model_copy(update={"artifacts": ArtifactSettings(**fields)})
+
+
+def folder_of_the_run(settings: Settings) -> Path:
+    report = judged_night()
+    return settings.artifacts_root / report.date / report.run_id
+
+
+def kept_files(settings: Settings) -> dict[str, str]:
+    records, report = open_records(settings), judged_night()
+    for outcome in (*report.images, *report.stages):
+        for key in outcome.artifacts.values():
+            records.store.write(key, b"there")
+    keep_report(report, settings, records)
+    folder = folder_of_the_run(settings)
+    return {name: (folder / name).read_text(encoding="utf-8") for name in ("report.html", "report.md")}
+
+
+@pytest.mark.parametrize(("name", "links"), [("report.html", ADDRESSES), ("report.md", MARKDOWN_ADDRESSES)])
+def test_what_is_kept_leads_to_what_is_kept_beside_it_wherever_that_is(
+    settings: Settings, tmp_path: Path, name: str, links: re.Pattern[str]
+) -> None:
+    """The artifacts moved elsewhere, as a web server, a copy or a bucket has them: every link still leads there."""
+    text = kept_files(settings)[name]
+    elsewhere = tmp_path / "elsewhere"
+    settings.artifacts_root.rename(elsewhere)
+    found = {one for one in links.findall(text) if not one.startswith(settings.dagster_url)}
+
+    assert len(found) > 50
+    assert str(tmp_path) not in text
+    folder = elsewhere / folder_of_the_run(settings).relative_to(settings.artifacts_root)
+    assert [one for one in found if not (folder / one).is_file()] == []
+
+
 def test_a_kept_page_leads_to_the_list_of_nights_beside_it(settings: Settings) -> None:
-    assert 'href="../../index.html"' in kept_page_of(judged_night(), settings, NO_LINKS)
+    assert 'href="../../index.html"' in kept_files(settings)["report.html"]
+
+
+def test_where_artifacts_are_served_every_link_leads_there(settings: Settings) -> None:
+    served = with_artifacts(settings, address="https://nights.example/a b/")
+    text = kept_files(served)["report.html"]
+    root = "https://nights.example/a%20b"
+    report = judged_night()
+
+    assert f'href="{root}/index.html"' in text
+    assert f'href="{root}/{report.date}/{report.run_id}/vllm/amd64/unit/junit.xml"' in text
+    index = (settings.artifacts_root / "index.html").read_text(encoding="utf-8")
+    assert f'href="{root}/{report.date}/{report.run_id}/report.html"' in index
+
+
+def test_addresses_that_are_no_place_of_the_web_are_refused(settings: Settings) -> None:
+    for address in ("/srv/nights", "https://user:secret@nights.example", "javascript:alert(1)"):
+        with pytest.raises(ValidationError):
+            with_artifacts(settings, address=address)
+
+
+def test_a_message_leads_to_the_nights_page_once_there_is_one(settings: Settings) -> None:
+    served = with_artifacts(settings, address="https://nights.example")
+    report = judged_night()
+    page = f"https://nights.example/{report.date}/{report.run_id}/report.html"
+
+    assert links_of(served, open_records(served), report).page == page
+    running = report.model_copy(update={"running": True})
+    assert links_of(served, open_records(served), running).page is None
 
 
 def test_without_a_history_there_is_tonight_alone(settings: Settings) -> None:
@@ -87,7 +158,7 @@ def test_a_list_that_cannot_be_written_fails_nothing(
 
 
 def test_links_of_a_report_lead_to_dagster_and_the_artifacts(settings: Settings) -> None:
-    links = links_of(settings, open_records(settings))
+    links = links_of(settings, open_records(settings), judged_night())
 
     assert links.run("abc") == f"{settings.dagster_url}/runs/abc"
     assert str(links.artifact(f"{DATE}/x")).endswith(f"{DATE}/x")
