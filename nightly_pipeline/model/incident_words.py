@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import date
 
 from nightly_pipeline.model.judgement import Incident
@@ -47,21 +46,11 @@ def phrase(incident: Incident, tonight: str) -> str:
         incident: it.
         tonight: the night it is read on, YYYY-MM-DD.
     """
-    return ", ".join([*_sizes([incident]), *_since(incident.since, tonight)])
+    return ", ".join([*_sizes(incident), *_since(incident.since, tonight)])
 
 
-def phrase_of_all(incidents: Sequence[Incident], tonight: str) -> str:
-    """All of a night's incidents in a line: `1 incident, 30 tests, 4 cells, since Tuesday`; `no incidents`."""
-    if not incidents:
-        return "no incidents"
-    begins = [incident.since for incident in incidents if incident.since]
-    first = min(begins) if begins else None
-    return ", ".join([_count(len(incidents), "incident"), *_sizes(incidents), *_since(first, tonight)])
-
-
-def _sizes(incidents: Sequence[Incident]) -> list[str]:
-    tests = {test for incident in incidents for test in incident.tests}
-    cells = {cell for incident in incidents for cell in incident.cells}
+def _sizes(incident: Incident) -> list[str]:
+    tests, cells = set(incident.tests), set(incident.cells)
     return [*([_count(len(tests), "test")] if tests else []), _count(len(cells), "cell")]
 
 

@@ -157,12 +157,14 @@ class Quarantine(Strict):
         return any(_good_nights(within[: at + 1]) >= self.leave_after_nights for at in range(len(within)))
 
 
-def quarantined_failures(judgement: Judgement) -> frozenset[TestIdentity]:
+def quarantined_failures(judgement: Judgement | None) -> frozenset[TestIdentity]:
     """The bad tests of a night that are quarantined: what may be looked past when an image is promoted.
 
-    No status changes by it: a stage with quarantined failures is as red as pytest left it.
+    No status changes by it: a stage with quarantined failures is as red as pytest left it. None of a night that was not
+    judged.
     """
-    return frozenset(one.test for one in judgement.verdicts if one.verdict is Verdict.QUARANTINED)
+    verdicts = judgement.verdicts if judgement else ()
+    return frozenset(one.test for one in verdicts if one.verdict is Verdict.QUARANTINED)
 
 
 def _within(entry: QuarantineEntry, nights: Iterable[TestNight]) -> list[TestNight]:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nightly_pipeline.errors import NightlyError, PromotionRefused
-from nightly_pipeline.model.history import TestIdentity
-from nightly_pipeline.model.judgement import Verdict
 from nightly_pipeline.model.promotion import Assessment, PromotionRule, assess, superseded
+from nightly_pipeline.model.quarantine import quarantined_failures
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.steps.ports import LineSink
 from nightly_pipeline.steps.promote import Order, PromoteTools, plan_promotion, promote
@@ -29,12 +28,6 @@ class FrameworkPromotion:
     text: str
 
 
-def quarantined_in(report: Report) -> frozenset[TestIdentity]:
-    """The tests that are bad and known by name, as the night's judgement says; none where it was not judged."""
-    verdicts = report.judgement.verdicts if report.judgement else ()
-    return frozenset(one.test for one in verdicts if one.verdict is Verdict.QUARANTINED)
-
-
 def promote_night(
     report: Report, rule: PromotionRule, tools: PromoteTools, *, who: str, log: LineSink
 ) -> list[FrameworkPromotion]:
@@ -49,7 +42,7 @@ def promote_night(
 def _promote_one(  # noqa: PLR0913, PLR0917 - what the loop above hands on
     report: Report, framework: str, rule: PromotionRule, tools: PromoteTools, who: str, log: LineSink
 ) -> FrameworkPromotion:
-    assessment = assess(report, framework, rule, quarantined_in(report))
+    assessment = assess(report, framework, rule, quarantined_failures(report.judgement))
     candidate = assessment.candidate
     if candidate is None or assessment.problems:
         return FrameworkPromotion(framework, "not_good", assessment.text)
@@ -73,7 +66,7 @@ def order_for_night(  # noqa: PLR0913 - who asks for what, and why
     Raises:
         PromotionRefused: it is not good enough, and `force` is not given or does not help.
     """
-    assessment = assess(report, framework, rule, quarantined_in(report))
+    assessment = assess(report, framework, rule, quarantined_failures(report.judgement))
     candidate = assessment.candidate
     if candidate is None or assessment.is_final or (assessment.problems and not force):
         raise _refusal(report, assessment)

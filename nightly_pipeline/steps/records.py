@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -184,8 +184,3 @@ def _started(outcome: ImageOutcome | PublicationOutcome) -> float:
 def _preferred(outcomes: Sequence[_OutcomeT], run_ids: Sequence[str]) -> _OutcomeT | None:
     by_run = {outcome.run_id: outcome for outcome in outcomes}
     return next((by_run[run_id] for run_id in run_ids if run_id in by_run), None)
-
-
-def revision_document(revision: Revision) -> dict[str, Any]:
-    """A revision as plain values, for metadata."""
-    return {name: str(value) for name, value in asdict(revision).items()}

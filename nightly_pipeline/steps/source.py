@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from pathlib import Path
 
 from nightly_pipeline.errors import RecordError
 from nightly_pipeline.model.dates import source_instant
@@ -71,8 +70,3 @@ def _decide(run: NightRun, repository: SourceRepository, ref: str, records: Nigh
 
 def _instant(run: NightRun) -> dt.datetime | None:
     return source_instant(run.date, today=run.today)
-
-
-def export_source(repository: SourceRepository, revision: Revision, folder: Path) -> Path:
-    """The revision's files on this machine, shared by every build of it."""
-    return repository.export(revision, folder)

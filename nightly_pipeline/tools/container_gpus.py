@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import docker
 import yaml
 from docker.types import DeviceRequest
 
@@ -31,16 +30,11 @@ _NEXT_STEP = (
 )
 
 
-def gpus_available(client: docker.APIClient) -> GpuSupport:
-    """How this daemon gives GPUs to containers. NVIDIA's runtime goes first: it finds devices by itself."""
-    return gpu_support(client.info())
-
-
 def gpu_support(info: Mapping[str, Any]) -> GpuSupport:
-    """The same, from what `docker info` answers.
+    """How a daemon gives GPUs to containers, from what `docker info` answers.
 
-    Newer daemons list the CDI devices they discovered. Older ones only say where they look for them, so we look
-    there too when that is on this machine.
+    NVIDIA's runtime goes first: it finds devices by itself. Newer daemons list the CDI devices they discovered. Older
+    ones only say where they look for them, so we look there too when that is on this machine.
     """
     if "nvidia" in (info.get("Runtimes") or {}):
         return GpuSupport("nvidia")

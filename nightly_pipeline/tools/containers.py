@@ -35,7 +35,6 @@ from nightly_pipeline.tools.container_follow import LogFollower
 from nightly_pipeline.tools.container_gpus import (
     device_requests,
     gpu_support,
-    gpus_available,
     start_failed_for_gpus,
 )
 from nightly_pipeline.tools.container_images import Patience, pull
@@ -50,7 +49,7 @@ from nightly_pipeline.tools.container_options import (
 from nightly_pipeline.tools.interrupts import signals_held_back
 from nightly_pipeline.tools.ownership import default_owner
 
-__all__ = ["DockerContainerRunner", "RunnerLimits", "gpus_available"]
+__all__ = ["DockerContainerRunner", "RunnerLimits"]
 
 
 class MemlockRefused(Exception):  # noqa: N818 - answered by going on without

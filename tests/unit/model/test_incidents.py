@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nightly_pipeline.model.history import TestIdentity, TestResult
-from nightly_pipeline.model.incident_words import is_consequence, phrase, phrase_of_all
+from nightly_pipeline.model.incident_words import is_consequence, phrase
 from nightly_pipeline.model.incidents import Failure, incidents_of
 from nightly_pipeline.model.judgement import Incident, TestVerdict, Verdict
 from tests.unit.model.pasts import day, row
@@ -217,12 +217,10 @@ def incident(tests: int, cells: int, since: str | None) -> Incident:
 )
 def test_an_incident_is_told_by_its_size_and_age(since, expected):
     assert phrase(incident(30, 4, since), "2026-11-20") == expected
-    assert phrase_of_all([incident(30, 4, since)], "2026-11-20") == f"1 incident, {expected}"
 
 
 def test_a_stage_without_a_failed_test_is_told_by_its_cells():
     assert phrase(incident(0, 1, "2026-11-20"), "2026-11-20") == "1 cell, since tonight"
-    assert phrase_of_all([], "2026-11-20") == "no incidents"
 
 
 @pytest.mark.parametrize("message", ["Connection reset by peer", "the server is not running", "assert False"])

@@ -138,3 +138,4 @@ def test_what_may_be_looked_past_is_bad_and_quarantined():
         TestVerdict(test=named("b"), verdict=Verdict.NEW),
     ]
     assert quarantined_failures(Judgement(verdicts=tuple(told))) == {TEST}
+    assert quarantined_failures(None) == frozenset()

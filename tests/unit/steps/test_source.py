@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 
 from nightly_pipeline.errors import RecordError, SourceError
 from nightly_pipeline.steps.records import NightRecords
-from nightly_pipeline.steps.source import NightRun, export_source, revision_of
+from nightly_pipeline.steps.source import NightRun, revision_of
 from tests.fakes.source import FakeRepository, revision
 from tests.fakes.store import MemoryStore
 
@@ -109,11 +108,6 @@ def test_a_night_is_named_by_its_date():
 def test_a_run_prefers_its_own_images_then_those_it_repeats():
     assert night().image_runs == ("run-2",)
     assert night(rerun_of="run-1").image_runs == ("run-2", "run-1")
-
-
-def test_the_files_are_exported_by_the_repository(repository):
-    assert export_source(repository, NOW, Path("/sources")) == Path("/sources") / NOW.tree
-    assert repository.exported == [NOW]
 
 
 @given(dirty=st.booleans(), name=st.text(min_size=1, max_size=8))
