@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from suite_support.image import Image
 
 LEVELS = ("unit", "integration", "e2e")
@@ -11,13 +9,6 @@ GPUS = ("gpu_0", "gpu_1", "gpu_2")
 MOMENTS = ("pre_merge", "post_merge", "nightly")
 FRAMEWORKS = ("vllm", "sglang", "trtllm")
 ENGINES = ("engine_mock", "engine_real")
-
-
-class Marked(Protocol):
-    """A collected test, as far as its marks go."""
-
-    def iter_markers(self) -> object:
-        """Yield marks with a `name`."""
 
 
 def problems(names: set[str]) -> list[str]:
