@@ -10,7 +10,6 @@ from nightly_pipeline.errors import RegistryError, RegistryForbidden, RegistryUn
 from nightly_pipeline.model.oci import INDEX_TYPE
 from nightly_pipeline.steps.image_list import describe_image, list_images
 from tests.factories import DATE, RUN_ID, image, publication, whole_night
-from tests.fakes.registry_memory import MemoryRegistry
 
 LABELS = {
     "io.nightly.engine": "mock",
@@ -19,21 +18,6 @@ LABELS = {
     "org.opencontainers.image.revision": "9c1d5e0f",
     "org.opencontainers.image.base.digest": "sha256:7aa6",
 }
-
-
-@pytest.fixture
-def ecr():
-    return MemoryRegistry("ecr", "localhost:5000")
-
-
-@pytest.fixture
-def acr():
-    return MemoryRegistry("acr", "localhost:5001")
-
-
-@pytest.fixture
-def registries(ecr, acr):
-    return {"ecr": ecr, "acr": acr}
 
 
 def night(registries, *tags: str):

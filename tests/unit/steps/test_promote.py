@@ -23,7 +23,6 @@ from nightly_pipeline.steps.promote import (
 )
 from nightly_pipeline.steps.promotion_records import PromotionRecords
 from tests.factories import DATE, REVISION, RUN_ID
-from tests.fakes.registry_memory import MemoryRegistry
 from tests.fakes.store import MemoryStore
 
 NEXT_RUN = "77aa00c2-0000-4000-8000-000000000000"
@@ -32,18 +31,8 @@ ARM_TAG, INDEX_TAG = "known-good-vllm-arm64", "known-good-vllm"
 
 
 @pytest.fixture
-def ecr():
-    return MemoryRegistry("ecr", "localhost:5000")
-
-
-@pytest.fixture
-def acr():
-    return MemoryRegistry("acr", "localhost:5001")
-
-
-@pytest.fixture
-def tools(ecr, acr):
-    return PromoteTools({"ecr": ecr, "acr": acr}, primary="ecr", records=PromotionRecords(MemoryStore()))
+def tools(registries):
+    return PromoteTools(registries, primary="ecr", records=PromotionRecords(MemoryStore()))
 
 
 def night(tools, *, date: str = DATE, run_id: str = RUN_ID, attested: bool = True) -> Candidate:

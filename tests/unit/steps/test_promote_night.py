@@ -30,15 +30,13 @@ from tests.factories import (
     stage,
     whole_night,
 )
-from tests.fakes.registry_memory import MemoryRegistry
 from tests.fakes.store import MemoryStore
 
 RULE = PromotionRule(architectures=ARCHITECTURES, stages=STAGES, registries=("ecr", "acr"), allow_mock=True)
 
 
 @pytest.fixture
-def tools():
-    registries = {"ecr": MemoryRegistry("ecr"), "acr": MemoryRegistry("acr", "localhost:5001")}
+def tools(registries):
     return PromoteTools(registries, primary="ecr", records=PromotionRecords(MemoryStore()))
 
 

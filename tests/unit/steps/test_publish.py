@@ -17,7 +17,6 @@ from nightly_pipeline.model.outcomes import PublicationOutcome, PublicationStatu
 from nightly_pipeline.steps.publish import PublishTools, publish_image, publish_index
 from nightly_pipeline.steps.records import NightRecords
 from tests.factories import DATE, RUN_ID, image, plan, publication
-from tests.fakes.registry_memory import MemoryRegistry
 from tests.fakes.store import MemoryStore
 
 NIGHT = plan(frameworks=["vllm"])
@@ -37,18 +36,8 @@ any_outage = pytest.mark.parametrize(("error", "status"), OUTAGES, ids=lambda va
 
 
 @pytest.fixture
-def ecr():
-    return MemoryRegistry("ecr", "localhost:5000")
-
-
-@pytest.fixture
-def acr():
-    return MemoryRegistry("acr", "localhost:5001")
-
-
-@pytest.fixture
-def tools(ecr, acr):
-    return PublishTools({"ecr": ecr, "acr": acr}, primary="ecr", records=NightRecords(MemoryStore()))
+def tools(registries):
+    return PublishTools(registries, primary="ecr", records=NightRecords(MemoryStore()))
 
 
 def publish(tools: PublishTools, planned=AMD64, **fields) -> PublicationOutcome:

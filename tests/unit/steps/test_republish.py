@@ -10,7 +10,6 @@ from nightly_pipeline.steps.publish import PublishTools, publish_image
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.republish import publish_again
 from tests.factories import DATE, RUN_ID, image, plan, publication
-from tests.fakes.registry_memory import MemoryRegistry
 from tests.fakes.store import MemoryStore
 
 NIGHT = plan(frameworks=["vllm"])
@@ -20,18 +19,8 @@ MOVING_TAGS = {"nightly-vllm-amd64", "nightly-vllm-arm64", "nightly-vllm"}
 
 
 @pytest.fixture
-def ecr():
-    return MemoryRegistry("ecr", "localhost:5000")
-
-
-@pytest.fixture
-def acr():
-    return MemoryRegistry("acr", "localhost:5001")
-
-
-@pytest.fixture
-def tools(ecr, acr):
-    return PublishTools({"ecr": ecr, "acr": acr}, primary="ecr", records=NightRecords(MemoryStore()))
+def tools(registries):
+    return PublishTools(registries, primary="ecr", records=NightRecords(MemoryStore()))
 
 
 @pytest.fixture

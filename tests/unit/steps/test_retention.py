@@ -21,16 +21,6 @@ RULE = RetentionRule(Lifetime(days=30), promotions=2, cache_days=30)
 
 
 @pytest.fixture
-def ecr():
-    return MemoryRegistry("ecr", "localhost:5000")
-
-
-@pytest.fixture
-def acr():
-    return MemoryRegistry("acr", "localhost:5001")
-
-
-@pytest.fixture
 def caches():
     return MemoryRegistry("ecr", "localhost:5000", "nightly-cache")
 
@@ -199,16 +189,21 @@ def test_a_manifest_that_is_none_keeps_all(tools, ecr):
     assert runs_in(ecr) == {"aaaaaaaa"}
 
 
-def test_what_was_promoted_between_the_look_and_the_deletion_stays(tools, ecr):
-    amd64, _, index = night(ecr, "aaaaaaaa", 100)
-    listed = ecr.list_tags
+def moved_after_the_look(registry: MemoryRegistry, tag: str, digest: str) -> None:
+    """Have a tag moved by somebody else between the first listing of tags and what follows."""
+    listed = registry.list_tags
 
-    def promoted_meanwhile() -> list[str]:
-        if ("list_tags", "") in ecr.verbs:
-            ecr.tags["known-good-vllm"] = index
+    def list_tags() -> list[str]:
+        if ("list_tags", "") in registry.verbs:
+            registry.tags[tag] = digest
         return listed()
 
-    ecr.list_tags = promoted_meanwhile
+    registry.list_tags = list_tags
+
+
+def test_what_was_promoted_between_the_look_and_the_deletion_stays(tools, ecr):
+    amd64, _, index = night(ecr, "aaaaaaaa", 100)
+    moved_after_the_look(ecr, "known-good-vllm", index)
     apply(tools)
 
     assert ecr.tags["known-good-vllm"] == index
@@ -219,14 +214,7 @@ def test_what_was_promoted_between_the_look_and_the_deletion_stays(tools, ecr):
 def test_a_moving_tag_that_moved_meanwhile_is_asked_again(tools, ecr):
     amd64, _, _ = night(ecr, "aaaaaaaa", 100)
     ecr.tags["known-good-vllm-amd64"] = night(ecr, "bbbbbbbb", 1)[0]
-    listed = ecr.list_tags
-
-    def moved_meanwhile() -> list[str]:
-        if ("list_tags", "") in ecr.verbs:
-            ecr.tags["known-good-vllm-amd64"] = amd64
-        return listed()
-
-    ecr.list_tags = moved_meanwhile
+    moved_after_the_look(ecr, "known-good-vllm-amd64", amd64)
     apply(tools)
 
     assert ecr.tags["known-good-vllm-amd64"] == amd64

@@ -37,11 +37,6 @@ class FakeSigner:
 
 
 @pytest.fixture
-def registries():
-    return {"ecr": MemoryRegistry("ecr", "localhost:5000"), "acr": MemoryRegistry("acr", "localhost:5001")}
-
-
-@pytest.fixture
 def signer(registries):
     return FakeSigner(registries)
 
