@@ -31,10 +31,11 @@ from nightly_pipeline.assets.links import links_of
 from nightly_pipeline.assets.naming import RUN_DATE_TAG
 from nightly_pipeline.assets.night_run import run_facts
 from nightly_pipeline.assets.pages import page_of
+from nightly_pipeline.assets.pruning import prune_nights
 from nightly_pipeline.assets.remembering import remember_night
 from nightly_pipeline.assets.summary import night_report
 from nightly_pipeline.assets.upkeep import prepare_night
-from nightly_pipeline.assets.workplace import open_artifacts, open_history, open_records, open_source
+from nightly_pipeline.assets.workplace import open_history, open_records, open_source
 from nightly_pipeline.errors import UsageError
 from nightly_pipeline.exit_codes import INTERRUPTED
 from nightly_pipeline.model.dates import source_instant
@@ -48,7 +49,6 @@ from nightly_pipeline.planning import make_plan
 from nightly_pipeline.readiness import essentials
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.steps.remember import Remembered
-from nightly_pipeline.steps.upkeep import prune_store
 from nightly_pipeline.terminal import LiveNight, StatusRow, report_tables
 from nightly_pipeline.terminal.streams import output_to
 
@@ -169,12 +169,10 @@ def render(report: Report, output: str, settings: Settings) -> str:
 
 def prune_artifacts(settings: Settings, *, days: int | None, delete: bool) -> Iterator[str]:
     """Delete (or, without `delete`, name) the nights whose artifacts are older than they are kept; pack the history."""
-    today = datetime.now(UTC).date()
-    yield from prune_store(
-        open_artifacts(settings), days=days or settings.kept_days, today=today, delete=delete
-    )
+    kept = days or settings.kept_days
+    yield from prune_nights(settings, lambda: open_instance(settings), days=kept, delete=delete)
     if delete:
-        packed = open_history(settings).pack(before=today.isoformat())
+        packed = open_history(settings).pack(before=datetime.now(UTC).date().isoformat())
         yield from (f"history: {month} packed" for month in packed)
 
 

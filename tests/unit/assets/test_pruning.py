@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pytest
 
-from nightly_pipeline.assets.pruning import artifact_retention, artifact_schedule
+from nightly_pipeline.assets.naming import RUN_DATE_TAG
+from nightly_pipeline.assets.pruning import artifact_retention, artifact_schedule, nights_run_since
 from nightly_pipeline.assets.workplace import Workplace, open_artifacts, open_history
 from nightly_pipeline.settings import load_settings
 from tests.history_rows import night, row
@@ -20,8 +21,10 @@ def settings(tmp_path, monkeypatch):
     return load_settings("local")
 
 
-def run() -> dg.ExecuteInProcessResult:
+def run(*before: dg.DagsterRun) -> dg.ExecuteInProcessResult:
     with dg.DagsterInstance.ephemeral() as instance:
+        for one in before:
+            instance.add_run(one)
         return artifact_retention.execute_in_process(
             instance=instance, resources={"workplace": Workplace(profile="local")}, raise_on_error=False
         )
@@ -36,6 +39,32 @@ def test_artifacts_go_and_the_history_stays(settings):
     assert [one.isoformat() for one in store.dates()] == [TODAY]
     assert [one.date for one in history.nights()] == [LONG_AGO, TODAY]
     assert list(settings.history_root.rglob("whole,*.parquet"))
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.SUCCESS])
+def test_a_past_night_that_runs_or_ran_today_keeps_its_artifacts(settings, status):
+    store = open_artifacts(settings)
+    other = (datetime.now(UTC).date() - timedelta(days=71)).isoformat()
+    for day in (other, LONG_AGO):
+        store.write(f"{day}/run/a", b"")
+    backfill = dg.DagsterRun(job_name="nightly", status=status, tags={RUN_DATE_TAG: LONG_AGO})
+    assert run(backfill).success
+    assert [one.isoformat() for one in store.dates()] == [LONG_AGO]
+
+
+def test_only_runs_since_then_and_those_that_go_on_count():
+    today = datetime.now(UTC).date()
+    with dg.DagsterInstance.ephemeral() as instance:
+        for day, status in (
+            ("2025-12-01", dg.DagsterRunStatus.SUCCESS),
+            ("2025-12-02", dg.DagsterRunStatus.STARTED),
+            ("", dg.DagsterRunStatus.STARTED),
+            ("no date", dg.DagsterRunStatus.STARTED),
+        ):
+            tags = {RUN_DATE_TAG: day} if day else {}
+            instance.add_run(dg.DagsterRun(job_name="nightly", status=status, tags=tags))
+        assert nights_run_since(instance, today) == {date(2025, 12, 1), date(2025, 12, 2)}
+        assert nights_run_since(instance, today + timedelta(days=2)) == {date(2025, 12, 2)}
 
 
 def test_a_damaged_history_is_said_and_does_not_keep_artifacts(settings):
