@@ -56,11 +56,11 @@ def import_results(
     for file in import_files(files_in(folder), run, lambda path: read_junit(path).cases, found):
         done.append(file)
         click.echo(f"{file.path}: {file.problem or f'{file.tests} tests'}", err=file.problem is not None)
-    found.pack(before=datetime.now(UTC).date().isoformat())
     bad = sum(file.problem is not None for file in done)
     click.echo(
         f"{sum(file.tests for file in done)} tests of {len(done) - bad} files are remembered; {bad} files are not"
     )
+    found.pack(before=datetime.now(UTC).date().isoformat())
     sys.exit(RecordError.exit_code if bad else 0)
 
 

@@ -6,7 +6,8 @@ also when the packing is killed (see `history_files`); what it left behind goes 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -68,7 +69,9 @@ def _write(month: Month, sources: Sources) -> None:
         with connected(sources) as connection:
             rows = rows_query(sources)
             counted = connection.execute(f"SELECT count(*) FROM ({rows})").fetchall()  # noqa: S608 - our own words
-            written = write_parquet(path, _sorted(connection, rows), group=ROWS_A_GROUP)
+            # Closed before the connection is: a failure to write would be hidden by one to end a half-read answer.
+            with closing(_sorted(connection, rows)) as batches:
+                written = write_parquet(path, batches, group=ROWS_A_GROUP)
     except duckdb.Error as error:
         raise EnvironmentNotReady(
             f"the history's month {month.name} cannot be packed: {error}",
@@ -81,7 +84,7 @@ def _write(month: Month, sources: Sources) -> None:
         )
 
 
-def _sorted(connection: duckdb.DuckDBPyConnection, rows: str) -> Iterator[pa.RecordBatch]:
+def _sorted(connection: duckdb.DuckDBPyConnection, rows: str) -> Generator[pa.RecordBatch, None, None]:
     """All rows in the history's order, a cell's stage at a time: memory does not grow with the month."""
     groups = ", ".join(_GROUPS)
     ordered = ", ".join(f"{name} NULLS FIRST" for name in _GROUPS)

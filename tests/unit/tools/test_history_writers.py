@@ -10,13 +10,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from nightly_pipeline.errors import DiskFull, EnvironmentNotReady
 from nightly_pipeline.model.history import TestResult
-from nightly_pipeline.tools import files, history_files
+from nightly_pipeline.tools import files, history_files, history_packing
 from nightly_pipeline.tools.history import ParquetHistory
 from nightly_pipeline.tools.history_files import writing
 from tests.history_rows import DAY, entry, night, row
@@ -157,6 +158,20 @@ class TestPacking:
         ]
         assert self.rows(history) == before
         assert history.pack(before=DAY) == [], "there is nothing more to do"
+
+    def test_a_disk_that_fills_up_on_the_way_is_said_and_changes_nothing(
+        self, history, tmp_path, monkeypatch
+    ):
+        before, files = self.rows(history), self.files(history, tmp_path)
+
+        def fill_up(path: Path, batches: Iterator[object], *, group: int) -> int:
+            next(batches)
+            raise DiskFull(f"no space is left to write {path}")
+
+        monkeypatch.setattr(history_packing, "write_parquet", fill_up)
+        with pytest.raises(DiskFull):
+            history.pack(before=DAY)
+        assert (self.rows(history), self.files(history, tmp_path)) == (before, files)
 
     def test_a_run_written_anew_takes_its_place_in_a_packed_month(self, history):
         history.pack(before=DAY)
