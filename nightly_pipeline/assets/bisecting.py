@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,15 +67,38 @@ def open_search(settings: Settings, question: Question, *, restart: bool) -> Ope
     images = images_between(entries, test, good, bad, engine_kind=settings.engine)
     name = bisect_id(test, good, bad)
     store = LocalArtifactStore(settings.home / FOLDER)
-    begun = None if restart else _begun(store, name)
     fresh = BisectRecord(
         test=test,
         good=good,
         bad=bad,
         nights=tuple(images),
         revisions={night: image.revision for night, image in images.items()},
+        dirty=tuple(night for night, image in images.items() if image.dirty),
     )
-    return OpenSearch(name, begun or fresh, images, store)
+    begun = None if restart else _begun(store, name)
+    return OpenSearch(name, with_looks_of(begun, fresh, images) if begun else fresh, images, store)
+
+
+def with_looks_of(begun: BisectRecord, fresh: BisectRecord, images: Mapping[str, NightImage]) -> BisectRecord:
+    """What was begun, with the nights as they are on record now: of one that was run again, its newest image counts.
+
+    A look at an image that counts no more says nothing.
+    """
+    if (begun.nights, begun.revisions, begun.dirty) != (fresh.nights, fresh.revisions, fresh.dirty):
+        begun = begun.model_copy(
+            update={"nights": fresh.nights, "revisions": fresh.revisions, "dirty": fresh.dirty, "commits": ()}
+        )
+    digests = {night: image.digest for night, image in images.items()}
+    looks = [
+        look
+        for look in begun.looks
+        if look.built or look.digest is None or digests.get(look.name) == look.digest
+    ]
+    return (
+        begun
+        if len(looks) == len(begun.looks)
+        else begun.model_copy(update={"looks": tuple(looks), "commits": ()})
+    )
 
 
 def go_on(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nightly_pipeline.commands.options import console, format_option, print_json, profile_option
+from nightly_pipeline.commands.options import console, format_option, night_of, print_json, profile_option
 from nightly_pipeline.errors import RecordError, UsageError
 from nightly_pipeline.settings import Settings, load_settings
 
@@ -35,7 +35,11 @@ if TYPE_CHECKING:
     help="Runs at each look; bad once is bad.",
 )
 @click.option(
-    "--max-builds", type=click.IntRange(min=0), default=10, show_default=True, help="Build no more images."
+    "--max-builds",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Build no more images now.",
 )
 @click.option(
     "--max-minutes", type=click.IntRange(min=1), default=240, show_default=True, help="Begin no look later."
@@ -50,7 +54,8 @@ def bisect(
 
     The images of the nights between the last good one and the first bad one are asked first: the one test runs on them
     again, nothing is built. Then the commits between two nights are built and asked. Both ends are looked at first,
-    every look is written down, and the same command goes on where it stopped. Exits with 0 when one commit is found,
+    every look is written down, and the same command goes on where it stopped: at a limit, at a kill, or where no daemon
+    or registry answered. An end whose image is gone is built from its commit. Exits with 0 when one commit is found,
     with 8 when the search ended otherwise.
 
     \b
@@ -66,7 +71,8 @@ def bisect(
 
     settings = load_settings(profile)
     cell = {name: options[name] for name in ("framework", "arch", "stage")}
-    question = Question(_test(settings, test, **cell), good=options["good"], bad=options["bad"])
+    good, bad = (_night(settings, options[name]) for name in ("good", "bad"))
+    question = Question(_test(settings, test, **cell), good=good, bad=bad)
     search = open_search(settings, question, restart=restart)
     record = search.record
     if not dry_run:
@@ -79,6 +85,10 @@ def bisect(
     else:
         console().print(bisect_plan(record) if dry_run else bisect_answer(record))
     sys.exit(0 if dry_run or record.state is State.FOUND else RecordError.exit_code)
+
+
+def _night(settings: Settings, text: str | None) -> str | None:
+    return night_of(settings, text) if text else None
 
 
 def _progress(line: str) -> None:

@@ -19,6 +19,7 @@ class State(StrEnum):
     FOUND = "found"  # one commit
     NARROWED = "narrowed"  # several commits: the others could not tell
     SAME_COMMIT = "same_commit"  # both nights are of one commit: something else changed
+    SET_BACK = "set_back"  # the bad night's commit is an older one: the branch was set back
     CONTRADICTED = "contradicted"  # an end is not (any more) what it was
     STOPPED = "stopped"  # a limit was reached; the same command goes on
 
@@ -30,6 +31,8 @@ class Look(Record):
         name: the night, YYYY-MM-DD, or the commit.
         line: the line of the log that says why it is bad, or why it could not tell; untrusted text.
         digest: the image it ran on.
+        signature: of the error, where it is bad.
+        gone: the image is not in the registry any more.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Look(Record):
     digest: str | None = None
     built: bool = False
     duration_s: float = 0.0
+    signature: str | None = None
+    gone: bool = False
 
 
 class BisectRecord(Record):
@@ -49,6 +54,9 @@ class BisectRecord(Record):
         revisions: night -> the commit of its image.
         commits: those between the last good and the first bad night, oldest first; empty until they are needed.
         looks: every look at a night and at a commit, in order.
+        dirty: the nights whose image was built from more than their commit: what it holds was not committed.
+        message: why it ended as it did, or what to mind; empty where there is nothing to say.
+        next_step: what a person can do about it.
     """
 
     test: TestIdentity
@@ -58,8 +66,10 @@ class BisectRecord(Record):
     revisions: dict[str, str]
     commits: tuple[Commit, ...] = ()
     looks: tuple[Look, ...] = ()
+    dirty: tuple[str, ...] = ()
     state: State = State.SEARCHING
     message: str = ""
+    next_step: str = ""
 
     @property
     def night_search(self) -> Search:
@@ -68,9 +78,11 @@ class BisectRecord(Record):
 
     @property
     def commit_search(self) -> Search:
-        """The search among the commits. Its ends are known: they are the nights' own."""
-        names = (self.revisions[self.night_search.last_good], *(commit.revision for commit in self.commits))
-        ends = {names[-1]: Finding.BAD, names[0]: Finding.GOOD}
+        """The search among the commits. Its ends are known: they are the nights' own, unless those were dirty."""
+        nights = self.night_search
+        names = (self.revisions[nights.last_good], *(commit.revision for commit in self.commits))
+        own = ((nights.culprits[-1], names[-1], Finding.BAD), (nights.last_good, names[0], Finding.GOOD))
+        ends = {name: finding for night, name, finding in own if night not in self.dirty}
         return Search(names, {**ends, **self._found(names)})
 
     @property
@@ -80,6 +92,20 @@ class BisectRecord(Record):
             return ()
         names = set(self.commit_search.culprits)
         return tuple(commit for commit in self.commits if commit.revision in names)
+
+    def look_at(self, name: str) -> Look | None:
+        """The newest look at a night or a commit; None where there was none."""
+        return next((look for look in reversed(self.looks) if look.name == name), None)
+
+    @property
+    def another_error(self) -> bool:
+        """Whether what was found is bad with another error than the bad night was."""
+        first = [*(commit.revision for commit in self.culprits[-1:]), self.night_search.culprits[-1]]
+        looks = [look for name in first if (look := self.look_at(name)) and look.finding is Finding.BAD]
+        found, end = looks[0] if looks else None, self.look_at(self.bad)
+        if found is None or end is None or found.signature is None:
+            return False
+        return end.signature is not None and found.signature != end.signature
 
     @property
     def builds(self) -> int:

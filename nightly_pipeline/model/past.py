@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, TestIdentity, TestResult, TestRow
 
 _DECIDING = frozenset({"night", "import"})
-_SAME_IMAGE = frozenset({"night", "import", "confirmation", "bisect"})
+_SAME_IMAGE = frozenset({"night", "import", "confirmation"})
+"""Not a search: it runs days later, when what is around the image may have changed."""
 _SAYS_NOTHING = frozenset({TestResult.NOT_RUN, TestResult.COLLECTED})
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 

@@ -9,7 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-from nightly_pipeline.errors import NightlyError
+from nightly_pipeline.errors import (
+    BuildLoginRefused,
+    DiskFull,
+    EnvironmentNotReady,
+    NightlyError,
+    NoGpu,
+    ProcessError,
+    RegistryForbidden,
+    RegistryUnavailable,
+)
 from nightly_pipeline.model.bisect import Finding
 from nightly_pipeline.model.bisect_record import Look
 from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, TestIdentity, TestRow
@@ -17,6 +26,7 @@ from nightly_pipeline.model.judgement import Commit
 from nightly_pipeline.model.outcomes import ImageOutcome, ImageStatus
 from nightly_pipeline.model.plan import Key, PlannedImage, PlannedStage
 from nightly_pipeline.model.requests import Revision
+from nightly_pipeline.model.untrusted import first_line
 from nightly_pipeline.steps.build import BuildTools
 from nightly_pipeline.steps.build_requests import BuildPlace, ImageRun, build_request
 from nightly_pipeline.steps.ports import History, LineSink
@@ -25,6 +35,16 @@ from nightly_pipeline.steps.stages import StageRun, StageTools
 
 Workspace = Callable[[str, Key], AbstractContextManager[Path]]
 """An empty folder for one look, removed afterwards."""
+_OF_THE_MACHINE = (
+    BuildLoginRefused,
+    DiskFull,
+    EnvironmentNotReady,
+    NoGpu,
+    ProcessError,
+    RegistryForbidden,
+    RegistryUnavailable,
+)
+"""Errors that the next look would meet as well: neither an image nor a commit is to blame."""
 
 
 @dataclass(frozen=True)
@@ -56,32 +76,37 @@ class Looks:
     repeat: int = 1
 
     def at_night(self, night: str) -> Look:
-        """Run the test on a night's image."""
+        """Run the test on a night's image.
+
+        Raises:
+            NightlyError: the machine or a registry is to blame, not the image.
+        """
         image = self.images[night]
         started = monotonic()
         with self.workspace(f"bisect-{self.name}", (night,)) as folder:
-            registry = self.stage_tools(folder).registry
-            try:
-                there = registry.digest_of(image.digest or "") is not None
-            except NightlyError as error:
-                return self._look(
-                    night, Finding.UNCLEAR, f"could not ask for its image: {error.message}", started
-                )
+            there = self.stage_tools(folder).registry.digest_of(image.digest or "") is not None
         if not there:
-            return self._look(night, Finding.UNCLEAR, "its image is not in the registry any more", started)
-        finding, line = self._test(night, image, image.source_revision)
-        return self._look(night, finding, line, started, digest=image.digest)
+            said = _Said(Finding.UNCLEAR, "its image is not in the registry any more")
+            return _look(night, said, started, gone=True)
+        said = self._test(night, image, image.source_revision)
+        return _look(night, said, started, digest=image.digest)
 
     def at_commit(self, commit: Commit) -> Look:
-        """Build the image of a commit, and run the test on it."""
+        """Build the image of a commit, and run the test on it.
+
+        Raises:
+            NightlyError: the machine or a registry is to blame, not the commit.
+        """
         started = monotonic()
         try:
             image = self._build(commit)
+        except _OF_THE_MACHINE:
+            raise
         except NightlyError as error:
-            why = f"its image does not build: {error.message.splitlines()[0]}"
-            return self._look(commit.revision, Finding.UNCLEAR, why, started, built=True)
-        finding, line = self._test(commit.revision[:12], image, commit.revision)
-        return self._look(commit.revision, finding, line, started, digest=image.digest, built=True)
+            said = _Said(Finding.UNCLEAR, f"its image does not build: {first_line(error.message)}")
+            return _look(commit.revision, said, started, built=True)
+        said = self._test(commit.revision[:12], image, commit.revision)
+        return _look(commit.revision, said, started, digest=image.digest, built=True)
 
     def _build(self, commit: Commit) -> ImageOutcome:
         """The runtime image of a commit, under a tag of the search; no tag that people use is moved."""
@@ -113,15 +138,14 @@ class Looks:
             engine=self.image.engine,
         )
 
-    def _test(self, name: str, image: ImageOutcome, revision: str | None) -> tuple[Finding, str]:
+    def _test(self, name: str, image: ImageOutcome, revision: str | None) -> _Said:
         """Run the test as often as asked for, until it is bad once."""
-        finding, line = Finding.UNCLEAR, "it was not run"
+        said = _Said(Finding.UNCLEAR, "it was not run")
         for number in range(1, self.repeat + 1):
-            done = self._run(f"{name}-{number}", image, revision)
-            finding, line = self._meaning(done)
-            if finding is not Finding.GOOD:
+            said = self._meaning(self._run(f"{name}-{number}", image, revision))
+            if said.finding is not Finding.GOOD:
                 break
-        return finding, line
+        return said
 
     def _run(self, part: str, image: ImageOutcome, revision: str | None) -> Rerun:
         run = StageRun(self.stage, image.date, image.run_id, image, only=(self.test.node_id,))
@@ -134,30 +158,51 @@ class Looks:
             )
         return done
 
-    def _meaning(self, done: Rerun) -> tuple[Finding, str]:
+    def _meaning(self, done: Rerun) -> _Said:
+        if isinstance(done.error, _OF_THE_MACHINE):  # said without its secrets, by `message` alone
+            raise NightlyError(first_line(done.message or ""), next_step=done.error.next_step)
         row = next((row for row in done.rows if row.node_id == self.test.node_id), None)
         if row is None:
-            return Finding.UNCLEAR, f"the test did not run: {done.message or done.status.value}"
+            return _Said(Finding.UNCLEAR, f"the test did not run: {done.message or done.status.value}")
         if row.result in BAD_RESULTS:
-            return Finding.BAD, _line(row)
-        if row.result in GOOD_RESULTS and not row.failed_attempts:
-            return Finding.GOOD, ""
-        return Finding.UNCLEAR, f"the test was {row.result.value}"
+            return _Said(Finding.BAD, _line(row), row.signature)
+        if row.result not in GOOD_RESULTS:
+            return _Said(Finding.UNCLEAR, f"the test was {row.result.value}")
+        if row.failed_attempts:
+            return _Said(Finding.UNCLEAR, "the test failed, and passed when it was repeated: a flake")
+        return _Said(Finding.GOOD)
 
-    @staticmethod
-    def _look(  # noqa: PLR0913 - a look as it is
-        name: str,
-        finding: Finding,
-        line: str,
-        started: float,
-        *,
-        digest: str | None = None,
-        built: bool = False,
-    ) -> Look:
-        seconds = round(monotonic() - started, 1)
-        return Look(name=name, finding=finding, line=line, digest=digest, built=built, duration_s=seconds)
+
+@dataclass(frozen=True)
+class _Said:
+    """What running the test said."""
+
+    finding: Finding
+    line: str = ""
+    signature: str | None = None
+
+
+def _look(  # noqa: PLR0913 - a look as it is
+    name: str,
+    said: _Said,
+    started: float,
+    *,
+    digest: str | None = None,
+    built: bool = False,
+    gone: bool = False,
+) -> Look:
+    return Look(
+        name=name,
+        finding=said.finding,
+        line=said.line,
+        digest=digest,
+        built=built,
+        duration_s=round(monotonic() - started, 1),
+        signature=said.signature,
+        gone=gone,
+    )
 
 
 def _line(row: TestRow) -> str:
     """The first line of the error that says something."""
-    return next((line.strip() for line in (row.message or "").splitlines() if line.strip()), row.result.value)
+    return first_line(row.message or "").strip() or row.result.value

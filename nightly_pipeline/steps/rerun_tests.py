@@ -25,12 +25,14 @@ class Rerun:
         rows: one for each test that was selected or run; none when nothing could be run.
         status: as a stage's: `infra_error` where nobody knows anything.
         artifacts: name -> key in the artifact store, of log and evidence.
+        error: why nothing could be run; None where a container ran.
     """
 
     rows: tuple[TestRow, ...]
     status: StageStatus
     message: str | None
     artifacts: dict[str, str]
+    error: NightlyError | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def rerun_tests(run: StageRun, tools: StageTools, log: LineSink, purpose: Purpos
         done = conduct(run, tools, log)
     except NightlyError as error:
         secrets = [value.get_secret_value() for value in tools.environment.values()]
-        return Rerun((), StageStatus.INFRA_ERROR, masked(str(error), secrets), _kept(tools, purpose.folder))
+        said = masked(str(error), secrets)
+        return Rerun((), StageStatus.INFRA_ERROR, said, _kept(tools, purpose.folder), error)
     stage = _outcome(run, done.status, done.duration_s)
     found = rows_of_stage(done.evidence, stage, purpose.revision)
     rows = (row.model_copy(update={"source": purpose.source}) for row in found)

@@ -42,8 +42,10 @@ def bisect_answer(record: BisectRecord) -> RenderableType:
     """What a search found."""
     lines: list[RenderableType] = [_title(record), *map(look_line, record.looks), Text()]
     lines += [Text(_verdict(record), style="bold"), *(_commit(commit) for commit in record.culprits)]
-    if record.line and record.state in {State.FOUND, State.NARROWED, State.SAME_COMMIT}:
+    if record.line and record.state in {State.FOUND, State.NARROWED, State.SAME_COMMIT, State.SET_BACK}:
         lines.append(Text(f"  {short_line(record.line, 300)}", style="red"))
+    if record.next_step:
+        lines.append(Text(f"  next: {short_line(record.next_step, 300)}"))
     return Group(*lines)
 
 
@@ -53,17 +55,17 @@ def _title(record: BisectRecord) -> Text:
 
 
 def _verdict(record: BisectRecord) -> str:
-    last_good = record.night_search.last_good
+    last_good, message = record.night_search.last_good, short_line(record.message, 300)
     if record.state is State.FOUND:
-        return "The first bad commit:"
+        return f"The first bad commit{f', {message}' if message else ''}:"
     if record.state is State.NARROWED:
-        return f"One of these {len(record.culprits)} commits; {record.message}:"
-    if record.state is State.SAME_COMMIT:
-        return f"Good until {last_good}. {record.message}."
+        return f"One of these {len(record.culprits)} commits; {message}:"
+    if record.state in {State.SAME_COMMIT, State.SET_BACK}:
+        return f"Good until {last_good}. {message}."
     if record.state is State.CONTRADICTED:
-        return f"Nothing to search: now {record.message}. A flake or the environment looks like that; try --repeat."
+        return f"Nothing to search: {message}."
     left = f"one of {len(record.culprits)} commits" if record.culprits else f"after {last_good}"
-    return f"Stopped, {record.message}: it is {left}. The same command goes on."
+    return f"Stopped, {message}: it is {left}."
 
 
 def _commit(commit: Commit) -> Text:

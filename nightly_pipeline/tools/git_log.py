@@ -10,21 +10,21 @@ _FIELDS = "%H%x00%an%x00%s"
 
 
 def commits_between(git: Git, before: str, after: str, *, first_parent: bool) -> tuple[Commit, ...]:
-    """The commits that `after` has and `before` has not, newest first, at most MOST_COMMITS.
+    """The commits that `after` has and `before` has not, newest first; of people's at most MOST_COMMITS.
 
     Args:
         git: of the repository.
         before: a commit's hash.
         after: a commit's hash.
         first_parent: only what was put on the branch itself (a merge is one commit, by who merged); otherwise every
-            commit of people, without the merges.
+            commit of people, without the merges. A search needs all of the former: one that is left out is never
+            to blame.
     """
-    which = "--first-parent" if first_parent else "--no-merges"
+    which = ["--first-parent"] if first_parent else ["--no-merges", f"--max-count={MOST_COMMITS}"]
     lines = git(
         "log",
         "-z",
-        f"--max-count={MOST_COMMITS}",
-        which,
+        *which,
         "--no-show-signature",
         f"--format={_FIELDS}",
         "--end-of-options",

@@ -247,3 +247,10 @@ def test_results_of_different_images_are_never_a_flake(signs):
 
 def _timeless(found):
     return found and found.model_copy(update={"strip": ()})
+
+
+def test_what_a_search_saw_days_later_is_no_proof_of_a_flake():
+    """It asks old images again when what is around them may have changed: a service is away, and both ends are bad."""
+    later = [row("F", 1, source="bisect"), row(".", 2, source="bisect")]
+    found = verdict([*drawn("..FF"), *later])
+    assert (found.verdict, found.since, found.last_good) == (Verdict.RECURRING, day(2), day(1))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightly_pipeline.errors import SourceError
+from nightly_pipeline.errors import EnvironmentNotReady, SourceError
 from nightly_pipeline.model.bisect import Finding
 from nightly_pipeline.model.bisect_record import BisectRecord, Look, State, bisect_id
 from nightly_pipeline.model.history import TestIdentity
@@ -31,6 +31,9 @@ class World:
 
     Attributes:
         unclear: nights and commits that cannot tell.
+        gone: nights whose images are not in the registry any more.
+        away: after so many looks the daemon does not answer.
+        errors: commit number -> signature of the error that is there from it on.
         kept: the search as it was written down, after every look.
     """
 
@@ -38,6 +41,9 @@ class World:
     commits_a_night: int
     broken_by: int
     unclear: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
+    away: int | None = None
+    errors: dict[int, str] = field(default_factory=dict)
     looked_at: list[str] = field(default_factory=list)
     kept: list[BisectRecord] = field(default_factory=list)
 
@@ -62,11 +68,17 @@ class World:
         return tuple(commit(number) for number in range(int(after[1:]), int(before[1:]), -1))
 
     def _look(self, name: str, number: int) -> Look:
+        if self.away is not None and len(self.looked_at) >= self.away:
+            raise EnvironmentNotReady("the daemon does not answer", next_step="Start it.")
         self.looked_at.append(name)
+        if name in self.gone:
+            return Look(name=name, finding=Finding.UNCLEAR, line="its image is gone", gone=True)
         if name in self.unclear:
             return Look(name=name, finding=Finding.UNCLEAR, line="its image is gone")
         bad = number >= self.broken_by
-        return Look(name=name, finding=Finding.BAD if bad else Finding.GOOD, line="boom" if bad else "")
+        signature = next((self.errors[first] for first in sorted(self.errors)[::-1] if first <= number), None)
+        line, finding = ("boom", Finding.BAD) if bad else ("", Finding.GOOD)
+        return Look(name=name, finding=finding, line=line, signature=signature if bad else None)
 
 
 @given(st.data())
@@ -110,6 +122,28 @@ def test_a_search_that_was_stopped_goes_on_without_looking_twice(broken_by, buil
     assert len(world.looked_at) == len(set(world.looked_at))
 
 
+def test_the_same_command_goes_on_after_its_limit_again_and_again():
+    """The limit is of each call: of a search that was stopped by it, the rest is not out of reach."""
+    world, calls = World(2, 100, 37), 0
+    record = world.record()
+    while record.state in {State.SEARCHING, State.STOPPED}:
+        record, calls = bisect(record, world.tools(), Limits(builds=2)), calls + 1
+        assert calls < 10
+    assert (record.state, record.culprits, calls) == (State.FOUND, (commit(37),), 4)
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_where_the_machine_cannot_look_it_stops_and_learns_nothing_wrong(after):
+    world = World(10, 10, 47, away=after)
+    stopped = bisect(world.record(), world.tools(), PLENTY)
+    assert (stopped.state, stopped.message) == (State.STOPPED, "the daemon does not answer")
+    assert stopped.next_step == "Start it. The same command goes on."
+    world.away = None
+    found = bisect(BisectRecord.model_validate_json(world.kept[-1].model_dump_json()), world.tools(), PLENTY)
+    assert (found.state, found.culprits) == (State.FOUND, (commit(47),))
+    assert len(world.looked_at) == len(set(world.looked_at))
+
+
 def test_without_time_nothing_is_begun():
     world = World(4, 4, 7)
     assert bisect(world.record(), world.tools(), Limits(seconds=-1)).state is State.STOPPED
@@ -124,7 +158,89 @@ def test_an_end_that_is_not_what_it_was_ends_it_before_anything_is_built(broken_
     found = bisect(world.record(), world.tools(), PLENTY)
     assert found.state is State.CONTRADICTED
     assert said in found.message
+    assert "another night" in found.next_step or "earlier night" in found.next_step
     assert found.builds == 0
+
+
+def test_an_end_that_was_not_as_it_should_be_is_looked_at_again():
+    """A flake that passed at the first look, or a service that was away."""
+    world = World(4, 4, 1000)
+    contradicted = bisect(world.record(), world.tools(), PLENTY)
+    world.broken_by = 7
+    found = bisect(contradicted, world.tools(), PLENTY)
+    assert (found.state, found.message, found.next_step) == (State.FOUND, "", "")
+    assert found.culprits == (commit(7),)
+
+
+@pytest.mark.parametrize("gone", [{night(0)}, {night(3)}, {night(0), night(3)}, {night(n) for n in range(4)}])
+def test_an_end_whose_image_is_gone_is_built_from_its_commit(gone):
+    world = World(4, 4, 7, gone=frozenset(gone))
+    found = bisect(world.record(), world.tools(), PLENTY)
+    assert (found.state, found.culprits) == (State.FOUND, (commit(7),))
+    ends = [look for look in found.looks if look.name in {night(0), night(3)}]
+    assert [look.name for look in ends if look.built] == sorted(gone & {night(0), night(3)}, reverse=True)
+
+
+def test_an_end_that_is_gone_and_does_not_build_says_both_and_what_next():
+    world = World(2, 4, 3, gone=frozenset({night(0)}), unclear=frozenset({commit(0).revision}))
+    found = bisect(world.record(), world.tools(), PLENTY)
+    assert found.state is State.CONTRADICTED
+    assert f"{night(0)} should be good, but is unclear: its image is not in the registry" in found.message
+    assert found.next_step == "Name another night with --good."
+
+
+def test_an_end_is_not_built_beyond_the_limit():
+    world = World(2, 4, 3, gone=frozenset({night(0)}))
+    found = bisect(world.record(), world.tools(), Limits(builds=0))
+    assert (found.state, found.message) == (State.STOPPED, "0 images were built")
+
+
+def test_a_branch_that_was_set_back_is_not_called_one_commit():
+    world = World(2, 4, 4)
+    record = world.record()
+    turned = dict(zip(record.nights, reversed(record.revisions.values()), strict=True))
+    found = bisect(record.model_copy(update={"revisions": turned}), world.tools(), PLENTY)
+    assert found.state is State.SET_BACK
+    assert "is older than" in found.message
+    assert "git log" in found.next_step
+
+
+def test_ends_that_were_built_from_more_than_their_commits_are_built_from_those():
+    """Or the newest commit would be blamed for what nobody committed."""
+    world = World(2, 4, 3)
+    dirty = world.record().model_copy(update={"dirty": (night(0), night(1))})
+    found = bisect(dirty, world.tools(), PLENTY)
+    assert (found.state, found.culprits) == (State.FOUND, (commit(3),))
+    assert world.looked_at[2:4] == [commit(4).revision, commit(0).revision]
+
+
+@pytest.mark.parametrize(
+    ("broken_by", "said"), [(5, "should be bad, but is good"), (0, "should be good, but is")]
+)
+def test_what_was_not_committed_is_to_blame_where_the_commits_do_not_agree(broken_by, said):
+    world = World(2, 4, 4)
+    record = world.record().model_copy(update={"dirty": (night(0), night(1))})
+    tools = world.tools()
+
+    def at_commit(which: Commit) -> Look:
+        bad = int(which.revision[1:]) >= broken_by
+        return Look(name=which.revision, finding=Finding.BAD if bad else Finding.GOOD, built=True)
+
+    tools = BisectTools(tools.look_at_night, at_commit, tools.commits_between, tools.keep)
+    found = bisect(record, tools, PLENTY)
+    assert found.state is State.CONTRADICTED
+    assert said in found.message
+    assert "not committed" in found.next_step
+    assert bisect(found, tools, PLENTY).message == found.message
+
+
+def test_a_commit_that_is_bad_with_another_error_is_told_so():
+    """Two causes, one after the other: the first is found, and that it is not the one that was asked for is said."""
+    world = World(2, 8, 3, errors={3: "first", 6: "second"})
+    found = bisect(world.record(), world.tools(), PLENTY)
+    assert found.culprits == (commit(3),)
+    assert "another error" in found.message
+    assert bisect((same := World(2, 8, 3, errors={3: "e"})).record(), same.tools(), PLENTY).message == ""
 
 
 def test_nights_whose_images_are_gone_leave_more_commits_to_build():
@@ -145,7 +261,7 @@ def test_two_nights_of_one_commit_have_another_cause():
     record = world.record().model_copy(update={"revisions": {night(0): "same", night(1): "same"}})
     found = bisect(record, world.tools(), PLENTY)
     assert found.state is State.SAME_COMMIT
-    assert "what else changed" in found.message
+    assert "what else changed" in found.next_step
     assert found.culprits == ()
     assert found.line == "boom"
 

@@ -4,11 +4,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from pydantic import SecretStr
 
-from nightly_pipeline.errors import BuildError, RegistryUnavailable
+from nightly_pipeline.errors import (
+    BuildError,
+    BuildLoginRefused,
+    ContainerError,
+    DiskFull,
+    EnvironmentNotReady,
+    NightlyError,
+    NoGpu,
+    RegistryUnavailable,
+)
 from nightly_pipeline.model.bisect import Finding
 from nightly_pipeline.model.history import TestIdentity
 from nightly_pipeline.model.judgement import Commit
+from nightly_pipeline.model.signature import signature_of
 from nightly_pipeline.steps.bisect_looks import Looks
 from tests.factories import DATE, image
 from tests.fakes.containers import FakeContainers
@@ -24,6 +35,9 @@ BAD = staging.lines(
     session(), *collected("test_one"), *ran("test_one", "failed", message="boom\nmore"), finish(1)
 )
 GOOD = staging.lines(*passing())
+FLAKY = staging.lines(
+    session(), *collected("test_one"), *ran("test_one", "rerun"), *ran("test_one", attempt=2), finish(0)
+)
 
 
 @pytest.fixture
@@ -70,6 +84,7 @@ def leaving(world, files, **end):
         (GOOD, Finding.GOOD, ""),
         (BAD, Finding.BAD, "boom"),
         (SKIPPED, Finding.UNCLEAR, "the test was skipped"),
+        (FLAKY, Finding.UNCLEAR, "the test failed, and passed when it was repeated: a flake"),
         (None, Finding.UNCLEAR, "the test did not run"),
     ],
 )
@@ -95,12 +110,33 @@ def test_an_image_that_is_gone_cannot_tell_and_nothing_runs(world):
     world = replace(world, images={DATE: image(digest="sha256:" + "0" * 64)})
     look = world.at_night(DATE)
     assert (look.finding, look.line) == (Finding.UNCLEAR, "its image is not in the registry any more")
+    assert look.gone
     assert containers.specs == []
 
 
 def test_a_registry_that_cannot_be_asked_is_not_an_image_that_is_gone(world):
     world.stage_tools(None).registry.failures["digest_of"] = RegistryUnavailable("no answer")
-    assert "could not ask" in world.at_night(DATE).line
+    with pytest.raises(RegistryUnavailable):
+        world.at_night(DATE)
+
+
+@pytest.mark.parametrize("error", [NoGpu("no GPU"), EnvironmentNotReady("no daemon, token=hunter2")])
+def test_a_machine_that_cannot_run_anything_says_nothing_of_the_image(world, error):
+    """Or every image of the row would be one that cannot tell."""
+    world, _ = leaving(world, GOOD, error=error)
+    secret = {"HF_TOKEN": SecretStr("hunter2")}
+    tools = world.stage_tools
+    world = replace(world, stage_tools=lambda folder: replace(tools(folder), environment=secret))
+    with pytest.raises(NightlyError, match=r"no (GPU|daemon)") as raised:
+        world.at_night(DATE)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_an_image_that_cannot_be_pulled_cannot_tell_and_others_are_asked(world):
+    world, _ = leaving(world, GOOD, error=ContainerError("a layer is gone"))
+    look = world.at_night(DATE)
+    assert (look.finding, look.gone) == (Finding.UNCLEAR, False)
+    assert "a layer is gone" in look.line
 
 
 def test_it_is_good_when_every_run_is_good(world):
@@ -129,3 +165,15 @@ def test_a_commit_that_does_not_build_cannot_tell(world):
     look = world.at_commit(COMMIT)
     assert (look.finding, look.built) == (Finding.UNCLEAR, True)
     assert look.line == "its image does not build: step 3 failed"
+
+
+@pytest.mark.parametrize("error", [BuildLoginRefused("401"), DiskFull("full"), RegistryUnavailable("502")])
+def test_a_machine_that_cannot_build_says_nothing_of_the_commit(world, error):
+    world.build_tools(None).builder.error = error
+    with pytest.raises(type(error)):
+        world.at_commit(COMMIT)
+
+
+def test_an_error_is_kept_with_its_signature(world):
+    world, _ = leaving(world, BAD, exit_code=1)
+    assert world.at_night(DATE).signature == signature_of("boom\nmore")
