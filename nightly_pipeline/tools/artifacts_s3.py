@@ -39,7 +39,11 @@ _PRESIGNED_S = 7 * 24 * 3600
 """The longest that a signature is good for, and as long as artifacts are kept by default."""
 _CONFLICTS = 5
 _CHUNK = 1024 * 1024
-_ABSENT = frozenset({"NoSuchKey", "404", "NotFound"})
+_ABSENT = frozenset({"NoSuchKey"})
+"""As S3 says it. A 404 without that word is of something else that answers at the address: it knows nothing of ours."""
+_ELSEWHERE = frozenset(
+    {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
+)
 _TAKEN = frozenset({"PreconditionFailed", "412"})
 _MEANWHILE = frozenset({"ConditionalRequestConflict", "409"})
 _REFUSED = frozenset({"401", "403"})
@@ -252,10 +256,15 @@ def _client(endpoint: str | None, region: str | None) -> Any:
 
 def _refusal(error: ClientError, where: str) -> StoreForbidden | StoreUnavailable:
     code, status = _code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    said = f"{where}: {code}: {mask(str(error.response.get('Error', {}).get('Message', '')))}"
+    message = mask(str(error.response.get("Error", {}).get("Message", "")))
+    said = ": ".join(filter(None, (where, code or f"HTTP {status}", message)))
     if code == "NoSuchBucket":
         return StoreForbidden(
             f"{where}: there is no such bucket", next_step="Create it, or correct `artifacts.bucket`."
+        )
+    if code in _ELSEWHERE:
+        return StoreForbidden(
+            said, next_step="Correct `artifacts.region` in the profile: the bucket is in another."
         )
     if code in _REFUSED or status in {400, 401, 403}:
         return StoreForbidden(said)

@@ -8,8 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import boto3
@@ -22,6 +22,7 @@ from nightly_pipeline.steps.ports import ArtifactStore
 from nightly_pipeline.tools import artifacts_s3
 from nightly_pipeline.tools.artifacts import LocalArtifactStore
 from nightly_pipeline.tools.artifacts_s3 import S3ArtifactStore
+from tests.fakes.http_server import Handler, HttpServer
 
 KEY = "2026-11-20/1f3a9c02/vllm/amd64/unit/junit.xml"
 BUCKET = "nightly-artifacts"
@@ -266,6 +267,25 @@ class TestS3:
         body = b"<Error><Code>NoSuchKey</Code></Error>"
         assert S3ArtifactStore(BUCKET, endpoint=answering(404, body), region="us-east-1").read(KEY) is None
 
+    @pytest.mark.parametrize("body", [b"", b"<html>Not found</html>"])
+    def test_a_404_of_something_else_is_could_not_ask(self, answering, body, tmp_path):
+        store = S3ArtifactStore(BUCKET, endpoint=answering(404, body), region="us-east-1")
+        for use in (lambda: store.read(KEY), lambda: store.read_file(KEY, tmp_path / "copy"), store.dates):
+            with pytest.raises(StoreUnavailable, match="404"):
+                use()
+
+    @pytest.mark.parametrize(
+        ("status", "code"), [(301, "PermanentRedirect"), (400, "AuthorizationHeaderMalformed")]
+    )
+    def test_a_wrong_region_is_said(self, answering, status, code, monkeypatch):
+        monkeypatch.setattr(artifacts_s3, "_ATTEMPTS", 1)
+        body = f"<Error><Code>{code}</Code><Message>why</Message></Error>".encode()
+        store = S3ArtifactStore(BUCKET, endpoint=answering(status, body), region="us-east-1")
+        for use in (lambda: store.read(KEY), lambda: store.write(KEY, b""), lambda: store.keys("")):
+            with pytest.raises(StoreForbidden, match=code) as caught:
+                use()
+            assert "artifacts.region" in caught.value.next_step
+
     def test_what_was_not_deleted_is_said(self, s3, monkeypatch):
         s3.write(KEY, b"")
         answer = {"Errors": [{"Key": KEY, "Code": "AccessDenied", "Message": "no"}]}
@@ -285,34 +305,20 @@ class TestS3:
 @pytest.fixture
 def answering(tmp_path):
     """Starts servers that always answer the same; ended with the test."""
-    servers = []
+    with ExitStack() as servers:
 
-    def start(status: int, body: bytes, length: int | None = None) -> str:
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                self.send_response(status)
-                self.send_header("Content-Length", str(length or len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-                self.close_connection = True
+        def start(status: int, body: bytes, length: int | None = None) -> str:
+            class Same(Handler):
+                def answer(self) -> None:
+                    self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                    self.give(status, body, {"Content-Length": str(length or len(body))})
+                    self.close_connection = True
 
-            do_GET = do_PUT = do_POST = answer  # noqa: N815 - as http.server calls them
+                do_GET = do_PUT = do_POST = do_HEAD = answer  # noqa: N815 - as http.server calls them
 
-            def log_message(self, *_: object) -> None:
-                pass
+            return f"http://127.0.0.1:{servers.enter_context(HttpServer(Same)).port}"
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        servers.append((server, thread))
-        return f"http://127.0.0.1:{server.server_address[1]}"
-
-    yield start
-    for server, thread in servers:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        yield start
 
 
 def test_the_client_waits_and_asks_again_as_botocore_does():
