@@ -311,7 +311,8 @@ def answering(tmp_path):
             class Same(Handler):
                 def answer(self) -> None:
                     self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                    self.give(status, body, {"Content-Length": str(length or len(body))})
+                    told = {"Content-Length": str(length or len(body)), "x-amz-bucket-region": "us-east-1"}
+                    self.give(status, body, told)
                     self.close_connection = True
 
                 do_GET = do_PUT = do_POST = do_HEAD = answer  # noqa: N815 - as http.server calls them
