@@ -7,7 +7,7 @@ nothing is made up.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from nightly_pipeline.model.history import TestIdentity
@@ -15,7 +15,6 @@ from nightly_pipeline.model.judgement import Incident, TestVerdict, Verdict
 from nightly_pipeline.model.outcomes import StageOutcome, StageStatus, TestFailure
 from nightly_pipeline.model.reading import Item, causes, plural
 from nightly_pipeline.model.report import Report, identity_of
-from nightly_pipeline.model.untrusted import short_line
 
 ORDER = (
     Verdict.NEW,
@@ -45,7 +44,6 @@ LETTERS = {
     Verdict.QUARANTINED: "Q",
 }
 """Marks that do not lean on colour."""
-_LONGEST_DETAIL = 220
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def counts_text(counted: Mapping[Verdict, int], *, judged: bool) -> str:
 
 def word_of(verdict: Verdict) -> str:
     """A verdict in the words of a sentence."""
-    return "failing, not compared" if verdict is Verdict.UNKNOWN else verdict.value
+    return "not compared" if verdict is Verdict.UNKNOWN else verdict.value
 
 
 def stage_counts(found: Findings, *, without: Container[TestIdentity] = ()) -> dict[str, Counter[Verdict]]:
@@ -134,7 +132,8 @@ def incident_line(incident: Incident) -> str:
     """`30 tests, 4 cells, since 2026-11-17 (4 nights)`; all of it our own words."""
     parts = [plural(len(incident.tests), "test")] if incident.tests else []
     parts.append(plural(len(incident.cells), "cell"))
-    parts += [since_text(incident.since, incident.nights)] if incident.since else []
+    compared = incident.verdict is not Verdict.UNKNOWN or incident.nights > 1
+    parts += [since_text(incident.since, incident.nights)] if incident.since and compared else []
     return ", ".join(parts)
 
 
@@ -145,88 +144,9 @@ def since_text(since: str | None, nights: int) -> str:
     return f"since {since} ({plural(nights, 'night')})" if nights > 1 else "since tonight"
 
 
-@dataclass(frozen=True)
-class Headline:
-    """One line of what matters most: a word, what it is about, and how much of it. `anchor` leads to the whole."""
-
-    word: str
-    title: str
-    detail: str
-    anchor: str
-    verdict: Verdict | None = None
-    item: Item | None = None
-    owners: tuple[str, ...] = ()
-
-
-_WAITS = frozenset({Verdict.RECURRING, Verdict.FLAKY, Verdict.ENVIRONMENT, Verdict.QUARANTINED})
-"""What was there before tonight, or is nobody's doing: it comes after what is new."""
-
-
-def headlines(report: Report, found: Findings) -> tuple[Headline, ...]:
-    """Everything that a person in charge must know, most urgent first: what is new, then what was there before.
-
-    Args:
-        report: the night.
-        found: its findings.
-    """
-    # An incident without tests is one of steps, and these have lines of their own.
-    known = [(one.verdict in _WAITS, _of_incident(one)) for one in incidents(report) if one.tests]
-    broken = [(False, one) for one in _of_steps(broken_steps(report))]
-    lines = [*known, *broken, *_of_stages(report, found)]
-    return tuple(one for _, one in sorted(lines, key=lambda pair: pair[0]))
-
-
-def _of_steps(items: Iterable[Item]) -> list[Headline]:
-    """Steps that broke in the same way are one line: it names the first of them."""
-    alike: dict[tuple[str, str], list[Item]] = {}
-    for item in items:
-        alike.setdefault((item.word, item.outcome.message or item.label), []).append(item)
-    return [_of_step(own[0], others=len(own) - 1) for own in alike.values()]
-
-
-def _of_step(item: Item, *, others: int) -> Headline:
-    title = f"{item.label} and {plural(others, 'other step')}" if others else item.label
-    detail = short_line(item.outcome.message or "", _LONGEST_DETAIL) or (
-        plural(len(item.failures), "failing test") if item.failures else ""
-    )
-    return Headline(word=item.word, title=title, detail=detail, anchor=item.anchor, item=item)
-
-
-def _of_incident(one: Incident) -> Headline:
-    return Headline(
-        word=word_of(one.verdict),
-        title=one.title,
-        detail=incident_line(one),
-        anchor=incident_anchor(one),
-        verdict=one.verdict,
-        owners=one.owners,
-    )
-
-
 def incident_anchor(incident: Incident) -> str:
     """A name for links inside a page."""
     return "incident-" + "".join(char if char.isalnum() else "-" for char in incident.id)
-
-
-def _of_stages(report: Report, found: Findings) -> list[tuple[bool, Headline]]:
-    """Stages with bad tests that no incident holds; True for those where nothing is new."""
-    held = {test for one in incidents(report) for test in one.tests}
-    by_stage = stage_counts(found, without=held)
-    judged = report.judgement is not None
-    return [
-        (
-            _WAITS.issuperset(by_stage[item.label]),
-            Headline(
-                word=item.word,
-                title=item.label,
-                detail=counts_text(by_stage[item.label], judged=judged),
-                anchor=item.anchor,
-                item=item,
-            ),
-        )
-        for item in failed_stages(report)
-        if item.label in by_stage
-    ]
 
 
 def is_of_tests_alone(item: Item) -> bool:

@@ -16,7 +16,7 @@ from itertools import chain
 from nightly_pipeline.model.history import TestIdentity, TestResult, TestRow
 from nightly_pipeline.model.incident_words import is_bare_comparison, is_consequence
 from nightly_pipeline.model.judgement import Incident, TestVerdict, Verdict
-from nightly_pipeline.model.signature import says_little, signature_of, title_of
+from nightly_pipeline.model.signature import common_title, says_little, signature_of
 from nightly_pipeline.model.verdicts import VERDICT_ORDER
 
 _APART = {Verdict.FLAKY: "flaky", Verdict.QUARANTINED: "quarantined"}
@@ -175,10 +175,11 @@ def _common_nights(group: _Group) -> tuple[str, ...]:
 
 def _incident(group: _Group) -> Incident:
     first, failures = group.first, group.failures
-    named = next((one for one in failures if one.signature == group.key[0]), first)
+    alike = [one for one in failures if one.signature == group.key[0]]
+    named = alike[0] if alike else first
     return Incident(
         id=incident_id(*group.key),
-        title=title_of(named.message),
+        title=common_title(named.message, (one.message for one in alike)),
         verdict=_verdict(failures),
         tests=tuple(sorted((one.verdict.test for one in failures), key=_order)),
         cells=tuple(sorted({one.place[:2] for one in failures})),

@@ -33,6 +33,7 @@ from nightly_pipeline.model.reading import (
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id
+from nightly_pipeline.model.told import standing, told
 from nightly_pipeline.model.untrusted import excerpt, short_line
 
 __all__ = ["code_block", "code_span", "escape_cell", "report_markdown", "summary_table"]
@@ -113,6 +114,9 @@ def _facts(report: Report, links: Links) -> Iterator[str]:
     runs = dict.fromkeys([*(run.run_id for run in report.runs), report.run_id])
     yield f"Run: {', '.join(_link(short_run_id(run), links.run(run)) for run in runs)}"
     yield f"Started: {instant_text(report.started_at)}, took {duration_text(duration_s(report))}"
+    if report.artifacts:
+        merged = ", ".join(_link(name, links.artifact(key)) for name, key in sorted(report.artifacts.items()))
+        yield f"Whole night: {merged}"
     if links.page:
         yield _link("The night's page", links.page)
 
@@ -134,10 +138,10 @@ def _problems(report: Report, links: Links, budget: int) -> str:
     heading = f"## Problems ({len(found)})\n\n"
     after = _following(following)
     budget -= len(heading) + len(after) + 80
-    verdicts = _verdicts(report)
+    verdicts, known = _verdicts(report), told(report).by_step
     shown: list[str] = []
     for item in found:
-        text = _problem(item, links, budget, verdicts)
+        text = _problem(item, links, budget, verdicts, standing(known.get(item.label)))
         if len(text) > budget:
             break
         shown.append(text)
@@ -158,8 +162,9 @@ def _verdicts(report: Report) -> dict[str, str]:
     return {label: counts_text(found, judged=True) for label, found in counted.items()}
 
 
-def _problem(item: Item, links: Links, budget: int, verdicts: Mapping[str, str]) -> str:
-    lines = [f"### {item.symbol} {escape_cell(item.label)}: {item.word}\n\n"]
+def _problem(item: Item, links: Links, budget: int, verdicts: Mapping[str, str], since: str) -> str:
+    known = f", {since}" if since else ""
+    lines = [f"### {item.symbol} {escape_cell(item.label)}: {item.word}{known}\n\n"]
     if item.outcome.message:
         lines.append(code_block(_cut(item.outcome.message)) + "\n")
     if item.outcome.artifacts:

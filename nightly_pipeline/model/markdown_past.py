@@ -52,7 +52,7 @@ def past_markdown(report: Report, budget: int) -> str:
 
 def _parts(report: Report, judgement: Judgement) -> Iterator[str]:
     yield _compared(judgement)
-    known = incidents(report)
+    known = [one for one in incidents(report) if one.tests]  # the others are steps, told as problems
     if known:
         yield f"## Incidents ({len(known)})\n\n"
         yield from map(_incident, known)

@@ -6,18 +6,20 @@ code only, escaped, so that it can make no link, mention nobody and not leave it
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from nightly_pipeline.model.judgement import Judgement, Verdict
+from nightly_pipeline.model.findings import is_of_tests_alone
+from nightly_pipeline.model.headlines import alike_steps
+from nightly_pipeline.model.judgement import Incident, Judgement, Verdict
 from nightly_pipeline.model.links import NO_LINKS, Links, web_address
+from nightly_pipeline.model.mentions import is_first_time, owners_text
 from nightly_pipeline.model.message_background import NO_BACKGROUND, Background
 from nightly_pipeline.model.message_blocks import Block, Message, code, context, fitted, header, link, section
 from nightly_pipeline.model.message_incidents import (
     incident_line,
     incidents_in_short,
-    is_told_by_incidents,
-    ordered_incidents,
-    own_problems,
+    ordered,
 )
 from nightly_pipeline.model.message_lines import tests_text, verdict_text
 from nightly_pipeline.model.message_past import commits_text, drifts_line, quarantine_line
@@ -27,7 +29,6 @@ from nightly_pipeline.model.quantities import duration_text, instant_text
 from nightly_pipeline.model.reading import (
     Item,
     Tone,
-    causes,
     consequences,
     count_collected,
     counts_run,
@@ -44,13 +45,14 @@ from nightly_pipeline.model.reading import (
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id
+from nightly_pipeline.model.told import Told, standing, told
 from nightly_pipeline.model.untrusted import clip, first_line, one_line
 
 _MARKS = {Tone.GOOD: "✅", Tone.BAD: "❌", Tone.UNKNOWN: "⚠️", Tone.PENDING: "⏳"}
 _NEW = frozenset({Verdict.NEW, Verdict.UNKNOWN})
 _PROBLEMS_IN_THE_MESSAGE = 10
 _TESTS_IN_THE_MESSAGE = 3
-_LABELS_NAMED = 20
+_LABELS_NAMED, _CELLS_NAMED = 6, 10
 
 
 def night_message(report: Report, links: Links = NO_LINKS, background: Background = NO_BACKGROUND) -> Message:
@@ -59,24 +61,31 @@ def night_message(report: Report, links: Links = NO_LINKS, background: Backgroun
     Returns:
         The notification's text, and at most 45 blocks of at most 12,000 characters.
     """
-    title = f"{_MARKS[night_tone(report)]} {_title(report)}"
-    head = [header(title), *_warnings(report, background), section([_in_short(report)])]
-    tail = list(_end(report, links, background))
-    return _notification(report), fitted(
-        head, _problems(report, background), tail, noun="problem", most=_PROBLEMS_IN_THE_MESSAGE
+    title, who = f"{_MARKS[night_tone(report)]} {_title(report)}", told(report)
+    head = [header(title), *_warnings(report, background), section([_in_short(report, who)])]
+    tail = list(_end(report, who, links, background))
+    return _notification(report, who), fitted(
+        head, _problems(who, background), tail, noun="problem", most=_PROBLEMS_IN_THE_MESSAGE
     )
 
 
-def _problems(report: Report, background: Background) -> list[Block]:
-    """New incidents, then what no incident tells, then the incidents that are known already."""
-    incidents = ordered_incidents(report.judgement)
+def _problems(who: Told, background: Background) -> list[Block]:
+    """New incidents, then what no incident tells, then what is known already."""
+    incidents = ordered(who.incidents)
     new = [one for one in incidents if one.verdict in _NEW]
     known = [one for one in incidents if one.verdict not in _NEW]
+    steps = alike_steps(who.steps)
+    recurring = [own for own in steps if _recurs(who.by_step.get(own[0].label))]
     return [
         *(section(incident_line(incident, background.mentions)) for incident in new),
-        *(section(_problem(item)) for item in own_problems(report)),
+        *(section(_problem(own, who, background)) for own in steps if own not in recurring),
         *(section(incident_line(incident, background.mentions)) for incident in known),
+        *(section(_problem(own, who, background)) for own in recurring),
     ]
+
+
+def _recurs(incident: Incident | None) -> bool:
+    return incident is not None and incident.verdict is Verdict.RECURRING
 
 
 def _title(report: Report) -> str:
@@ -84,11 +93,11 @@ def _title(report: Report) -> str:
     return f"Nightly {one_line(report.date)}: {headline(report)}{mock}"
 
 
-def _notification(report: Report) -> str:
+def _notification(report: Report, who: Told) -> str:
     """What a phone shows: the verdict and what is to be looked at. Names of the table, nothing untrusted."""
-    named = [f"{item.label} {item.word}" for item in own_problems(report)]
+    named = [f"{item.label} {item.word}" for item in who.steps]
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""  # noqa: PLR2004 - what a phone has room for
-    incidents = incidents_in_short(report.judgement) if report.judgement else ""
+    incidents = incidents_in_short(who.incidents)
     problems = f"{', '.join(named[:3])}{more}"
     return escape_mrkdwn(
         clip(" · ".join(part for part in (_title(report), incidents, problems) if part), 500)
@@ -103,8 +112,8 @@ def _warnings(report: Report, background: Background) -> Iterator[Block]:
         yield context(lines)
 
 
-def _in_short(report: Report) -> str:
-    troubles = _troubles(report)
+def _in_short(report: Report, who: Told) -> str:
+    troubles = _troubles(report, who)
     sentences = [_state(report, troubled=bool(troubles)), troubles, _fixed(report.judgement)]
     return ". ".join(sentence.removesuffix(".") for sentence in sentences if sentence) + "."
 
@@ -117,13 +126,12 @@ def _state(report: Report, *, troubled: bool) -> str:
     return "Nothing has failed so far." if report.running else "Nothing was planned, so nothing is known."
 
 
-def _troubles(report: Report) -> str:
+def _troubles(report: Report, who: Told) -> str:
     """`2 new incidents, 1 recurring; 3 other problems, 6 steps not tried because of that`."""
-    incidents = incidents_in_short(report.judgement) if report.judgement else ""
-    own, following = own_problems(report), consequences(report)
+    incidents, following = incidents_in_short(who.incidents), consequences(report)
     problems = ""
-    if own or (following and not incidents):
-        problems = plural(len(own), "other problem" if incidents else "problem")
+    if who.steps or (following and not incidents):
+        problems = plural(len(who.steps), "other problem" if incidents else "problem")
     named = "; ".join(f"*{part}*" for part in (incidents, problems) if part)
     not_tried = f", {plural(len(following), 'step')} not tried because of that" if following else ""
     return f"{named}{not_tried}"
@@ -134,9 +142,20 @@ def _fixed(judgement: Judgement | None) -> str:
     return f"Fixed since last time: {plural(fixed, 'test')}" if fixed else ""
 
 
-def _problem(item: Item) -> Iterator[str]:
-    yield f"{item.symbol} *{escape_mrkdwn(one_line(item.label))}* {item.word}{tests_text(item)}"
-    if item.failures:
+def _problem(alike: Sequence[Item], who: Told, background: Background) -> Iterator[str]:
+    """A step that is not good; of several that broke in the same way the first, and the names of the others."""
+    item, known = alike[0], who.by_step.get(alike[0].label)
+    said = [f"{item.symbol} *{escape_mrkdwn(one_line(item.label))}* {item.word}{tests_text(item)}"]
+    said += [standing(known)] if standing(known) else []
+    owners = owners_text(known.owners, background.mentions, call=is_first_time(known)) if known else ""
+    yield " · ".join([*said, *([owners] if owners else [])])
+    yield from _why(item)
+    if len(alike) > 1:
+        yield f"  The same in {_labels(alike[1:])}"
+
+
+def _why(item: Item) -> Iterator[str]:
+    if item.failures and is_of_tests_alone(item):
         for failure in item.failures[:_TESTS_IN_THE_MESSAGE]:
             why = f" {code(first_line(failure.message), limit=120)}" if failure.message.strip() else ""
             yield f"  • *{code(_short_name(failure), limit=160)}*{verdict_text(failure)}{why}"
@@ -146,6 +165,8 @@ def _problem(item: Item) -> Iterator[str]:
     elif item.outcome.message:
         yield f"  {code(first_line(item.outcome.message), limit=200)}"
         yield from _last_line(item)
+    elif item.failures:
+        yield f"  {plural(len(item.failures), 'failing test')}"
 
 
 def _last_line(item: Item) -> Iterator[str]:
@@ -161,10 +182,9 @@ def _short_name(failure: TestFailure) -> str:
     return name if separator and name.strip() else path
 
 
-def _end(report: Report, links: Links, background: Background) -> Iterator[Block]:
-    told = [item for item in causes(report) if is_told_by_incidents(item, report.judgement)]
-    if told:
-        yield context([f"Stages of the incidents: {_labels(told)}"])
+def _end(report: Report, who: Told, links: Links, background: Background) -> Iterator[Block]:
+    if who.by_incidents:
+        yield context([f"Stages of the incidents: {_labels(who.by_incidents)}"])
     following = consequences(report)
     if following:
         yield context([f"Not tried: {_labels(following)}"])
@@ -176,9 +196,15 @@ def _end(report: Report, links: Links, background: Background) -> Iterator[Block
 
 
 def _labels(found: Sequence[Item]) -> str:
-    named = ", ".join(escape_mrkdwn(one_line(item.label)) for item in found[:_LABELS_NAMED])
-    left_out = len(found) - _LABELS_NAMED
-    return f"{named}{f' and {left_out} more' if left_out > 0 else ''}"
+    """Each by name; of many the cells they are in, with how many of each."""
+    if len(found) <= _LABELS_NAMED:
+        return ", ".join(escape_mrkdwn(one_line(item.label)) for item in found)
+    cells = list(Counter(item.cell for item in found).items())
+    named = ", ".join(
+        f"{escape_mrkdwn(one_line(cell))} ({plural(count, 'step')})" for cell, count in cells[:_CELLS_NAMED]
+    )
+    left_out = len(cells) - _CELLS_NAMED
+    return named + (f" and {plural(left_out, 'more cell')}" if left_out > 0 else "")
 
 
 def _counts(report: Report) -> Iterator[str]:

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from nightly_pipeline.model.history import TestIdentity
-from nightly_pipeline.model.judgement import Incident, Judgement, Verdict
+from nightly_pipeline.model.judgement import Incident, Verdict
 from nightly_pipeline.model.links import Links
 from nightly_pipeline.model.mentions import is_first_time, owners_text
 from nightly_pipeline.model.message_blocks import Message, code, context, fitted, link, preformatted, section
 from nightly_pipeline.model.mrkdwn import escape_mrkdwn
-from nightly_pipeline.model.outcomes import StageOutcome, StageStatus
-from nightly_pipeline.model.reading import Item, causes, plural
+from nightly_pipeline.model.outcomes import StageOutcome
+from nightly_pipeline.model.reading import plural
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.untrusted import excerpt, one_line, short_line
 
@@ -30,24 +30,9 @@ _SUSPECTS_NAMED = 5
 _MESSAGE_LIMIT = 1_500
 
 
-def ordered_incidents(judgement: Judgement | None) -> tuple[Incident, ...]:
+def ordered(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
     """New ones first, the quarantined last; among equals the one with more tests first."""
-    found = judgement.incidents if judgement else ()
-    return tuple(sorted(found, key=lambda one: (_rank(one.verdict), -len(one.tests), one.id)))
-
-
-def is_told_by_incidents(item: Item, judgement: Judgement | None) -> bool:
-    """Whether a problem is nothing but tests that failed, each of which an incident shows."""
-    stage = item.outcome
-    if judgement is None or not isinstance(stage, StageOutcome) or stage.status is not StageStatus.FAILED:
-        return False
-    shown = {test for incident in judgement.incidents for test in incident.tests}
-    return bool(stage.failures) and all(_identity(stage, failure.test) in shown for failure in stage.failures)
-
-
-def own_problems(report: Report) -> tuple[Item, ...]:
-    """The problems that no incident tells."""
-    return tuple(item for item in causes(report) if not is_told_by_incidents(item, report.judgement))
+    return tuple(sorted(incidents, key=lambda one: (_rank(one.verdict), -len(one.tests), one.id)))
 
 
 def incident_line(incident: Incident, mentions: Mapping[str, str]) -> Iterator[str]:
@@ -57,9 +42,9 @@ def incident_line(incident: Incident, mentions: Mapping[str, str]) -> Iterator[s
     yield " · ".join(part for part in (f"  {_cells(incident)}", _since(incident), owners) if part)
 
 
-def incidents_in_short(judgement: Judgement) -> str:
+def incidents_in_short(incidents: Iterable[Incident]) -> str:
     """`2 new incidents, 1 recurring, 1 flaky`; empty where there is none."""
-    counted = Counter(incident.verdict for incident in judgement.incidents)
+    counted = Counter(incident.verdict for incident in incidents)
     compared = [(counted[verdict], verdict.value) for verdict in _ORDER if verdict is not Verdict.UNKNOWN]
     parts = [f"{count} {word}" for count, word in compared if count]
     if parts:
@@ -149,10 +134,6 @@ def _links(tests: Sequence[TestIdentity], stages: Iterable[StageOutcome], links:
         if tests and (stage.framework, stage.arch, stage.stage) == (*tests[0].cell, tests[0].stage):
             yield from (link(name, links.artifact(key)) for name, key in sorted(stage.artifacts.items()))
             yield link("Dagster run", links.run(stage.run_id))
-
-
-def _identity(stage: StageOutcome, node_id: str) -> TestIdentity:
-    return TestIdentity(framework=stage.framework, arch=stage.arch, stage=stage.stage, node_id=node_id)
 
 
 def _rank(verdict: Verdict) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
+from nightly_pipeline.model.findings import incidents
+from nightly_pipeline.model.history import TestIdentity
 from nightly_pipeline.model.links import NO_LINKS, Links
 from nightly_pipeline.model.message_background import NO_BACKGROUND, Background
 from nightly_pipeline.model.message_blocks import (
@@ -16,13 +18,14 @@ from nightly_pipeline.model.message_blocks import (
     preformatted,
     section,
 )
-from nightly_pipeline.model.message_incidents import incident_message, ordered_incidents, own_problems
+from nightly_pipeline.model.message_incidents import incident_message, ordered
 from nightly_pipeline.model.message_lines import tests_text, verdict_text
 from nightly_pipeline.model.mrkdwn import escape_mrkdwn
-from nightly_pipeline.model.outcomes import TestFailure
+from nightly_pipeline.model.outcomes import StageOutcome, TestFailure
 from nightly_pipeline.model.quantities import duration_text
 from nightly_pipeline.model.reading import Item, plural
-from nightly_pipeline.model.report import Report
+from nightly_pipeline.model.report import Report, identity_of
+from nightly_pipeline.model.told import told
 from nightly_pipeline.model.untrusted import excerpt, one_line, short_line
 
 _REPLIES = 20
@@ -40,13 +43,15 @@ def thread_messages(
         What the message is about (`incident-4f1c`, `vllm/amd64`), which stays the same when it is updated ->
         the message. At most 20; the last of more says how many are left out.
     """
-    own = own_problems(report)
+    who, known = told(report), incidents(report)
+    # An incident without tests is one of steps: the reply of their cell says all of it.
     found = {
         f"incident-{incident.id}": incident_message(incident, report, links, background.mentions)
-        for incident in ordered_incidents(report.judgement)
+        for incident in ordered(one for one in known if one.tests)
     }
-    for cell in dict.fromkeys(item.cell for item in own):
-        found[cell] = _cell_message(cell, [item for item in own if item.cell == cell], links)
+    held = frozenset(test for incident in known for test in incident.tests)
+    for cell in dict.fromkeys(item.cell for item in who.steps):
+        found[cell] = _cell_message(cell, [item for item in who.steps if item.cell == cell], held, links)
     return _first(found)
 
 
@@ -58,14 +63,16 @@ def _first(found: dict[str, Message]) -> dict[str, Message]:
     return {**kept, "more": (text, [context([text])])}
 
 
-def _cell_message(cell: str, problems: Sequence[Item], links: Links) -> Message:
+def _cell_message(
+    cell: str, problems: Sequence[Item], held: Container[TestIdentity], links: Links
+) -> Message:
     words = ", ".join(f"{item.name} {item.word}" for item in problems)
     head = [section([f"*{escape_mrkdwn(one_line(cell))}*"])]
-    body = [block for item in problems for block in _details(item, links)]
+    body = [block for item in problems for block in _details(item, held, links)]
     return escape_mrkdwn(short_line(f"{cell}: {words}", 500)), fitted(head, body, [], noun="detail")
 
 
-def _details(item: Item, links: Links) -> Iterator[Block]:
+def _details(item: Item, held: Container[TestIdentity], links: Links) -> Iterator[Block]:
     runner = f" on {escape_mrkdwn(one_line(item.runner))}" if item.runner else ""
     took = f", {duration_text(item.outcome.duration_s)}" if item.outcome.duration_s else ""
     lines = [
@@ -79,7 +86,9 @@ def _details(item: Item, links: Links) -> Iterator[Block]:
         yield section(
             [preformatted(excerpt(item.outcome.message, lines=25, characters=_MESSAGE_LIMIT), limit=2_500)]
         )
-    yield from _failing(item.failures)
+    stage = item.outcome
+    if isinstance(stage, StageOutcome):
+        yield from _failing([one for one in item.failures if identity_of(stage, one) not in held])
 
 
 def _failing(failures: Sequence[TestFailure]) -> Iterator[Block]:

@@ -8,12 +8,12 @@ both sides of an assertion) is kept. The text is untrusted and may be megabytes:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import blake2b
 
 from nightly_pipeline.model.signature_rules import RULES
-from nightly_pipeline.model.untrusted import clip, visible
+from nightly_pipeline.model.untrusted import clip, first_line, visible
 
 MOST_READ = 8_000
 MOST_KEPT = 2_000
@@ -29,6 +29,7 @@ _ASIDE = re.compile(
 _WORDS = re.compile("|".join(f"(?P<{rule.name}>{rule.pattern})" for rule in RULES))
 _REPLACE: dict[str, Callable[[str], str]] = {rule.name: rule.replace for rule in RULES}
 _TOKENS = re.compile(r"<[a-z]+>(?:/\S*)?|\S+|\s+")
+_BARE_NAME = re.compile(r"[\w.]+:?")
 _ROW = re.compile(r"(<number>|<n>|<time>)(?:[,\s]+\1)+")
 
 _SAYS_LITTLE = re.compile(
@@ -59,6 +60,27 @@ def title_of(text: str) -> str:
     'ConnectionError: <host> refused after <duration>, request <n>'
     """
     return clip(normalised(text), TITLE_LENGTH) or "no message"
+
+
+def common_title(text: str, others: Iterable[str]) -> str:
+    """The error in its own words where all say the same in their first line, else what they have in common.
+
+    >>> common_title("assert 4095 == 4096", ["assert 4095 == 4096"])
+    'assert 4095 == 4096'
+    >>> common_title("refused after 3.2 s", ["refused after 3.9 s"])
+    'refused after <duration>'
+    """
+    line = error_line(text)
+    alike = all(other == text or error_line(other) == line for other in others)
+    return clip(line, TITLE_LENGTH) if line and alike else title_of(text)
+
+
+def error_line(text: str) -> str:
+    """The line that says what went wrong, as it is; where that is a bare name, all of it in one line."""
+    essence = _essence(_ANSI.sub("", _bounded(text, MOST_READ)))
+    line = first_line(essence).strip()
+    whole = essence if _BARE_NAME.fullmatch(line) else line
+    return visible(" ".join(whole.split()))
 
 
 def says_little(text: str) -> bool:

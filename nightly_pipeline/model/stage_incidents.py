@@ -9,7 +9,7 @@ from nightly_pipeline.model.history import EntryRow
 from nightly_pipeline.model.incidents import incident_id
 from nightly_pipeline.model.judgement import Incident, Verdict
 from nightly_pipeline.model.outcomes import GOOD_STAGE, StageOutcome, StageStatus
-from nightly_pipeline.model.signature import signature_of, title_of
+from nightly_pipeline.model.signature import common_title, signature_of
 
 _SAYS_NOTHING_OF_ITS_OWN = frozenset({StageStatus.BLOCKED, StageStatus.CANCELLED, StageStatus.NOT_RUN})
 Place = tuple[str, str | None, str]
@@ -29,10 +29,19 @@ def stage_incidents(
     for stage in stages:
         told = stage.failures or stage.status in GOOD_STAGE | _SAYS_NOTHING_OF_ITS_OWN
         if not told and stage.message:
-            by_error[signature_of(f"{stage.status.value}: {stage.message}")].append(stage)
+            by_error[_signature(stage)].append(stage)
     past = _by_place(entries, tonight)
     found = [_incident(signature, own, past, tonight) for signature, own in by_error.items()]
     return tuple(sorted(found, key=lambda one: (-len(one.cells), one.id)))
+
+
+def stage_incident_id(stage: StageOutcome) -> str:
+    """The id of the incident that tells of a stage which ended badly and names no test."""
+    return incident_id("stage", _signature(stage))
+
+
+def _signature(stage: StageOutcome) -> str:
+    return signature_of(f"{stage.status.value}: {stage.message}")
 
 
 def _by_place(entries: Iterable[EntryRow], tonight: str) -> Mapping[Place, list[EntryRow]]:
@@ -52,7 +61,7 @@ def _incident(
     first = longest[0] if longest else None
     return Incident(
         id=incident_id("stage", signature),
-        title=title_of(f"{stages[0].stage} {stages[0].status.value}: {stages[0].message}"),
+        title=common_title(_told(stages[0]), map(_told, stages)),
         verdict=_verdict(stages[0].status, known=known, before=bool(longest)),
         tests=(),
         cells=tuple(sorted({(stage.framework, stage.arch) for stage in stages})),
@@ -61,6 +70,10 @@ def _incident(
         message=stages[0].message or "",
         first_bad_revision=first.source_revision if first else None,
     )
+
+
+def _told(stage: StageOutcome) -> str:
+    return f"{stage.stage} {stage.status.value}: {stage.message}"
 
 
 def _row(stage: StageOutcome, past: Sequence[EntryRow]) -> list[EntryRow]:

@@ -36,8 +36,8 @@ class IncidentShown:
 
 
 def shown_incidents(report: Report) -> tuple[IncidentShown, ...]:
-    """All incidents, new ones first."""
-    return tuple(_shown(one) for one in incidents(report))
+    """Those of tests, new ones first. The others are of steps, which have entries of their own."""
+    return tuple(_shown(one) for one in incidents(report) if one.tests)
 
 
 def _shown(one: Incident) -> IncidentShown:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from nightly_pipeline.model.findings import (
     LETTERS,
     Findings,
-    Headline,
     broken_steps,
     counts,
     counts_text,
     failed_stages,
     findings,
-    headlines,
     stage_counts,
     word_of,
 )
+from nightly_pipeline.model.headlines import Headline, headlines
 from nightly_pipeline.model.judgement import Verdict
 from nightly_pipeline.model.links import Links, safe_address
 from nightly_pipeline.model.outcomes import StageOutcome
@@ -39,8 +39,9 @@ from nightly_pipeline.model.reading import (
     tally,
 )
 from nightly_pipeline.model.report import Report
+from nightly_pipeline.model.told import standing, told
 from nightly_pipeline.model.trends import Trends
-from nightly_pipeline.model.untrusted import excerpt
+from nightly_pipeline.model.untrusted import excerpt, short_line
 from nightly_pipeline.page.changes import ChangesShown, shown_changes
 from nightly_pipeline.page.charts import ChartShown, shown_charts
 from nightly_pipeline.page.failing import VerdictGroup, verdict_groups
@@ -54,10 +55,19 @@ _NEWS = 6
 
 @dataclass(frozen=True)
 class Broken:
-    """A step that is not good for another reason than failing tests alone."""
+    """A step that is not good for another reason than failing tests alone.
+
+    Attributes:
+        message: empty where it stands above already, at the step that `same` leads to.
+        known: since when it is so, where that is known and not tonight.
+        owners: who is asked.
+    """
 
     shown: Shown
     message: str
+    same: Linked | None
+    known: str
+    owners: str
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,7 @@ class NightView:
     duration_s: float | None
     news: tuple[Headline, ...]
     news_more: int
+    news_more_anchor: str
     chips: tuple[Chip, ...]
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -147,13 +158,14 @@ def night_view(report: Report, links: Links, trends: Trends | None = None) -> Ni
         revision=short_revision(report),
         duration_s=duration_s(report),
         news=news[:_NEWS],
-        news_more=len(news) - len(news[:_NEWS]),
+        news_more=len(news[_NEWS:]),
+        news_more_anchor=next((one.anchor for one in news[_NEWS:]), ""),
         chips=_chips(found) if judged else (),
         columns=columns,
         rows=rows,
         has_indexes=any(one.item.name == INDEX for one in everything),
         incidents=shown_incidents(report),
-        broken=tuple(_broken(item, shown(item)) for item in broken_steps(report)),
+        broken=tuple(_broken(report, shown)),
         failed_stages=tuple(
             FailedStage(shown(item), counts_text(counted.get(item.label, Counter()), judged=judged))
             for item in failed_stages(report)
@@ -183,8 +195,20 @@ def _shown(item: Item, links: Links, brief: str) -> Shown:
     )
 
 
-def _broken(item: Item, shown: Shown) -> Broken:
-    return Broken(shown, excerpt(item.outcome.message or "", lines=200, characters=_LONG_MESSAGE))
+def _broken(report: Report, shown: Callable[[Item], Shown]) -> Iterator[Broken]:
+    """A message that several steps ended with stands at the first of them."""
+    by_step = told(report).by_step
+    firsts: dict[str, Item] = {}
+    for item in broken_steps(report):
+        message, known = item.outcome.message or "", by_step.get(item.label)
+        first = firsts.setdefault(message, item) if message else item
+        yield Broken(
+            shown=shown(item),
+            message=excerpt(message, lines=200, characters=_LONG_MESSAGE) if first is item else "",
+            same=None if first is item else Linked(first.label, f"#{first.anchor}"),
+            known=standing(known),
+            owners=short_line(", ".join(known.owners), 200) if known else "",
+        )
 
 
 def _chips(found: Findings) -> tuple[Chip, ...]:

@@ -47,7 +47,8 @@ def past_of(report: Report) -> Iterator[RenderableType]:
     if any(one.story and one.story.strip for found in groups.values() for one in found):
         yield Text(f"\nNights, tonight last: {LEGEND}", style="italic")
     for one in reversed(incidents(report)):
-        yield from _incident(one)
+        if one.tests:  # the others are steps, told as problems
+            yield from _incident(one)
 
 
 def _verdict(verdict: Verdict, found: Sequence[Finding]) -> Iterator[RenderableType]:

@@ -251,14 +251,18 @@ def test_messages_keep_the_limits(test: str, message: str, tests: int, stages: i
 
 def test_a_night_of_hundreds_of_cells_keeps_the_limits() -> None:
     report = whole_night(
-        *(image(f"framework{n}", "amd64", "framework", "failed", message="&" * 3_000) for n in range(200)),
+        *(
+            image(f"framework{n}", "amd64", "framework", "failed", message=f"{n}" + "&" * 3_000)
+            for n in range(200)
+        ),
         *(stage(f"framework{n}", "amd64", "unit", "blocked", message="<" * 3_000) for n in range(200)),
         frameworks=[f"framework{n}" for n in range(200)],
     )
 
     assert within_limits(night_message(report, LINKS))
     assert "… 190 more problems" in list(texts(night_message(report, LINKS)[1]))
-    assert "and 180 more" in whole(night_message(report, LINKS))
+    assert "framework0/amd64 (1 step), framework1" in whole(night_message(report, LINKS))
+    assert "and 190 more cells" in whole(night_message(report, LINKS))
 
 
 @settings(deadline=None)

@@ -14,6 +14,7 @@ from nightly_pipeline.model.history import EntryRow
 from nightly_pipeline.model.judgement import Commit, Judgement, PackageChange, Verdict
 from nightly_pipeline.model.links import Links
 from nightly_pipeline.model.report import Report, with_judgement
+from nightly_pipeline.model.stage_incidents import stage_incidents
 from nightly_pipeline.model.trends import Trends, trends_of
 from nightly_pipeline.page import render_page
 from tests.factories import DATE, failure, stage, whole_night
@@ -46,10 +47,11 @@ def section(tree: html.HtmlElement, name: str) -> html.HtmlElement | None:
 def test_what_is_new_stands_first_then_what_is_broken_then_what_was_there_before(tree) -> None:
     lines = [words(one) for one in section(tree, "news").xpath(".//li")]
 
-    assert lines[0] == f"N new {CUDA} 6 tests, 2 cells, since tonight · @inference-runtime"
+    assert lines[0] == f"N new {CUDA} 6 tests in vllm/amd64, trtllm/amd64, since tonight · @inference-runtime"
     assert lines[1].startswith("✗ failed vllm/arm64/runtime_image [runtime 4/9]")
     assert lines[2].startswith(
-        "R recurring AssertionError: assert 4095 == 4096 1 test, 1 cell, since 2026-11-17"
+        "R recurring AssertionError: assert 4095 == 4096 test_evicts_the_oldest[lru-4096] in sglang/amd64/unit, "
+        "since 2026-11-17 (4 nights)"
     )
     assert [re.sub(r".*amd64/\w+ ", "", line) for line in lines[3:6]] == [
         "1 quarantined",
@@ -59,7 +61,7 @@ def test_what_is_new_stands_first_then_what_is_broken_then_what_was_there_before
 
 
 def test_every_verdict_is_counted_on_top_and_leads_to_its_tests(tree) -> None:
-    chips = tree.xpath("//p[@class='chips']/a")
+    chips = tree.xpath("//p[@class='chips']/a[starts-with(@class, 'verdict-')]")
 
     assert [words(one) for one in chips] == [
         "N 6 new",
@@ -210,20 +212,51 @@ def test_the_quarantine_says_what_until_when_and_why(tree) -> None:
     ]
 
 
-def test_an_incident_of_steps_has_no_tests_and_its_steps_are_one_line_on_top() -> None:
+def test_an_incident_of_steps_stands_once_and_says_since_when_beside_the_step() -> None:
     message = "the daemon of gpu-l40-amd64 did not answer"
     lost = [stage("vllm", "amd64", name, "infra_error", message=message) for name in ("unit", "integration")]
-    incident = (
-        judgement().incidents[1].model_copy(update={"tests": (), "title": f"unit infra_error: {message}"})
+    incident = stage_incidents(lost, (), tonight=DATE)[0].model_copy(
+        update={"nights": 3, "since": "2026-11-18"}
     )
     tree = page(with_judgement(whole_night(*lost), Judgement(incidents=(incident,))))
 
     assert [words(one) for one in section(tree, "news").xpath(".//li")] == [
-        f"? infra_error vllm/amd64/unit and 1 other step {message}"
+        f"? infra_error vllm/amd64/unit and 1 other step {message} · since 2026-11-18 (3 nights)"
     ]
-    [card] = section(tree, "incidents").xpath(".//article")
-    assert words(card.find_class("reach")[0]) == "2 cells, since tonight"
-    assert not [one for one in card.xpath(".//summary") if "test" in words(one)]
+    assert section(tree, "incidents") is None
+    first, second = section(tree, "problems").xpath(".//article")
+    assert words(first.find_class("known")[0]) == "since 2026-11-18 (3 nights)"
+    assert [words(one) for one in first.xpath("./pre")] == [message]
+    assert second.xpath("./pre") == []
+    assert second.find_class("same")[0].xpath("./a/@href") == ["#vllm-amd64-unit"]
+
+
+def test_many_incidents_are_folded_and_still_reached() -> None:
+    names = [f"tests/test_a.py::test_{number}" for number in range(40)]
+    incidents = tuple(
+        judgement()
+        .incidents[0]
+        .model_copy(update={"id": f"i{number}", "tests": (test_of("vllm/amd64/unit", name),)})
+        for number, name in enumerate(names)
+    )
+    failing = stage("vllm", "amd64", "unit", "failed", failures=[failure(name) for name in names])
+    tree = page(with_judgement(whole_night(failing), Judgement(incidents=incidents)))
+
+    folded = section(tree, "incidents").xpath("./details")[0]
+    assert words(folded.xpath("./summary")[0]) == "28 more incidents"
+    assert len(folded.xpath("./article")) == 28
+    more = section(tree, "news").xpath(".//li")[-1]
+    assert words(more) == "34 more"
+    assert tree.get_element_by_id(more.xpath("./a/@href")[0].removeprefix("#")).tag == "article"
+
+
+def test_a_green_night_with_drifts_says_so_at_the_top() -> None:
+    drifted = page(with_judgement(whole_night(), Judgement(drifts=judgement().drifts)))
+    [chip] = section(drifted, "news").find_class("drifted")
+
+    assert words(chip) == "Out of the usual range 3"
+    assert chip.get("href") == "#drifts"
+    assert section(page(with_judgement(whole_night(), Judgement())), "news") is None
 
 
 def test_drifts_are_listed_the_largest_first(tree) -> None:
