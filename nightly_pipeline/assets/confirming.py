@@ -18,6 +18,7 @@ from nightly_pipeline.assets.summary import night_report, runs_beside_others
 from nightly_pipeline.assets.workplace import Workplace, open_history
 from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.model.confirmation import Confirmed, PlannedRerun, plan_reruns
+from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS
 from nightly_pipeline.model.plan import CONFIRMATION_KEY, Plan
 from nightly_pipeline.model.quarantine import Quarantine
 from nightly_pipeline.model.report import Report
@@ -130,12 +131,11 @@ def _result(
 
 
 def _metadata(confirmed: Sequence[Confirmed]) -> dict[str, dg.MetadataValue | int]:
-    again = sum(len(one.again) for one in confirmed)
-    bad = sum(len(one.bad_again) for one in confirmed)
+    again = [result for one in confirmed for result in one.again.values()]
     found: dict[str, dg.MetadataValue | int] = {
-        "repeated": again,
-        "good_when_repeated": again - bad,
-        "bad_again": bad,
+        "repeated": len(again),
+        "good_when_repeated": sum(result in GOOD_RESULTS for result in again),
+        "bad_again": sum(result in BAD_RESULTS for result in again),
         "left_out": sum(one.left_out for one in confirmed),
     }
     if confirmed:

@@ -23,9 +23,9 @@ from nightly_pipeline.model.confirmation import (
     PlannedRerun,
     last_good_image,
 )
-from nightly_pipeline.model.history import TestIdentity, TestResult, TestRow
+from nightly_pipeline.model.history import BAD_RESULTS, TestIdentity, TestResult, TestRow
 from nightly_pipeline.model.outcomes import EngineFacts, ImageOutcome, ImageStatus, StageOutcome, StageStatus
-from nightly_pipeline.model.plan import Key, PlannedStage
+from nightly_pipeline.model.plan import Key, PlannedStage, stage_key
 from nightly_pipeline.steps.ports import History, LineSink
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.rerun_tests import Purpose, Rerun, in_time, rerun_tests
@@ -68,7 +68,7 @@ def _confirmed(rerun: PlannedRerun, tools: ConfirmTools, limits: Limits, end: fl
     known = _known(rerun, tools)
     if known is not None and not known.problems:
         return known
-    attempt = _Attempt(rerun, tools, limits, end)
+    attempt = _Attempt(rerun, tools, limits, end, known)
     try:
         found = attempt.run()
     except (NightlyError, OSError) as error:
@@ -103,9 +103,12 @@ def _kept(found: Confirmed, rerun: PlannedRerun, tools: ConfirmTools) -> Confirm
 class _Attempt:
     """The reruns of one stage."""
 
-    def __init__(self, rerun: PlannedRerun, tools: ConfirmTools, limits: Limits, end: float) -> None:
+    def __init__(
+        self, rerun: PlannedRerun, tools: ConfirmTools, limits: Limits, end: float, known: Confirmed | None
+    ) -> None:
         self.rerun, self.tools, self.limits, self.end = rerun, tools, limits, end
         stage = rerun.stage
+        before = known.model_dump(include={"again", "previous", "previous_digest"}) if known else {}
         self.found = Confirmed(
             date=stage.date,
             run_id=stage.run_id,
@@ -114,6 +117,7 @@ class _Attempt:
             stage=stage.stage,
             left_out=rerun.left_out,
             notes=_notes(rerun),
+            **before,
         )
 
     def run(self) -> Confirmed:
@@ -125,9 +129,10 @@ class _Attempt:
         if self.rerun.skipped is not None:
             return self.found
         again = self._again(self.rerun.tests, _tonights_image(self.rerun), "confirmation")
-        self.found = self.found.model_copy(update={"again": again})
-        if self.found.bad_again and self.limits.previous_image:
-            self._on_previous_image()
+        self.found = self.found.model_copy(update={"again": {**self.found.again, **again}})
+        bad = tuple(test for test, result in again.items() if result in BAD_RESULTS)
+        if bad and self.limits.previous_image:
+            self._on_previous_image(bad)
         return self.found
 
     def with_problem(self, problem: str) -> Confirmed:
@@ -135,8 +140,8 @@ class _Attempt:
         self.found = self.found.model_copy(update={"problems": (*self.found.problems, problem)})
         return self.found
 
-    def _on_previous_image(self) -> None:
-        stage, bad = self.rerun.stage, self.found.bad_again
+    def _on_previous_image(self, bad: tuple[str, ...]) -> None:
+        stage = self.rerun.stage
         cell = {"framework": stage.framework, "arch": stage.arch, "stage": stage.stage}
         rows = self.tools.history.of_tests(
             [TestIdentity(**cell, node_id=test) for test in bad], until=stage.date
@@ -152,7 +157,9 @@ class _Attempt:
             )
             return
         previous = self._again(good.tests, image, "previous_image")
-        self.found = self.found.model_copy(update={"previous": previous, "previous_digest": image.digest})
+        known = self.found.previous if self.found.previous_digest == image.digest else {}
+        found = {"previous": {**known, **previous}, "previous_digest": image.digest}
+        self.found = self.found.model_copy(update=found)
 
     def _is_there(self, image: ImageOutcome) -> bool:
         with self.tools.workspace(self.tools.run_id, (*self.rerun.key, "registry")) as folder:
@@ -174,13 +181,22 @@ class _Attempt:
         done = self._rerun(run, Purpose(where, self._place(where), image.source_revision))
         cut_short = run.planned.timeout_s < planned.timeout_s and done.status is StageStatus.TIMED_OUT
         rows = [self._own(row) for row in done.rows if _says_something(row, tests, cut_short=cut_short)]
-        if not rows or cut_short:
+        missing = len(set(tests) - {row.node_id for row in rows})
+        if missing:
             why = "the time was over" if cut_short else done.message or done.status.value
-            self.with_problem(f"not all of it could be repeated: {why}")
+            self.with_problem(f"{missing} of {len(tests)} could not be repeated: {why}")
         if rows:
             part = "-".join((where, *self.rerun.key))
-            self.tools.history.add(rows, date=stage.date, run_id=stage.run_id, part=part)
+            kept = self._seen_before(where, {row.node_id for row in rows})
+            self.tools.history.add([*kept, *rows], date=stage.date, run_id=stage.run_id, part=part)
         return {row.node_id: row.result for row in rows}
+
+    def _seen_before(self, where: _Where, tests: set[str]) -> list[TestRow]:
+        """What an attempt that did not come to its end saw of other tests: it is as true as before."""
+        stage = self.rerun.stage
+        rows = self.tools.history.tests(stage.date, run_id=stage.run_id)
+        own = (row for row in rows if row.source == where and row.node_id not in tests)
+        return [row for row in own if stage_key(row.framework, row.arch, row.stage) == self.rerun.key]
 
     def _rerun(self, run: StageRun, purpose: Purpose) -> Rerun:
         with self.tools.workspace(self.tools.run_id, (*self.rerun.key, purpose.source)) as folder:

@@ -69,10 +69,14 @@ def confirmed(**fields: Any) -> Confirmed:
 
 
 def test_what_was_seen_is_shown_as_numbers_and_a_table() -> None:
-    again = {"a::one": TestResult.FAILED, "a::two": TestResult.PASSED}
+    again = {
+        "a::one": TestResult.FAILED,
+        "a::two": TestResult.PASSED,
+        "a::three": TestResult.SKIPPED,  # neither good nor bad
+    }
     shown = _result([confirmed(again=again, previous={"a::one": TestResult.PASSED}, left_out=3)])
     numbers = {name: value for name, value in shown.metadata.items() if isinstance(value, int)}
-    assert numbers == {"repeated": 2, "good_when_repeated": 1, "bad_again": 1, "left_out": 3}
+    assert numbers == {"repeated": 3, "good_when_repeated": 1, "bad_again": 1, "left_out": 3}
     (record,) = shown.metadata["reruns"].records
     assert record.data["stage"] == "vllm/amd64/unit"
     assert record.data["on_last_good_image"] == "passed"

@@ -23,7 +23,7 @@ from tests.unit.steps import staging
 ONE, TWO = f"{FILE}::test_one", f"{FILE}::test_two"
 FOLDER = f"{staging.FOLDER}/confirmation"
 LAST_NIGHT = "2026-11-19"
-PASSED, FAILED, CRASHED = TestResult.PASSED, TestResult.FAILED, TestResult.CRASHED
+PASSED, FAILED, CRASHED, SKIPPED = (TestResult(word) for word in ("passed", "failed", "crashed", "skipped"))
 
 
 def evidence(**results: str) -> dict[str, bytes]:
@@ -95,8 +95,10 @@ def world(tmp_path: Path) -> World:
     def workspace(run_id, key):
         folder = tmp_path / run_id / "-".join(key)
         folder.mkdir(parents=True)
-        yield folder
-        shutil.rmtree(folder)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
 
     tools = ConfirmTools(
         stages={staging.UNIT.key: staging.UNIT},
@@ -209,6 +211,46 @@ def test_a_daemon_that_fails_is_a_problem_and_is_asked_again_next_time(world):
     assert added(world) == []
     world.containers.error = None
     assert world.confirm().problems == ()
+
+
+def test_what_was_seen_before_an_attempt_failed_stays_seen(world):
+    """The registry is away when the last good image is asked for. By the next attempt TWO is known as a flake."""
+    world.stage_tools.registry.failures["digest_of"] = RegistryUnavailable("no answer")
+    assert "no answer" in world.confirm().problems[0]
+    world.stage_tools.registry.failures.clear()
+    world.containers.by_digest[world.tonight] = evidence(test_one="failed")
+    found = world.confirm(ONE)
+    assert {(source, test, result) for source, test, result, *_ in added(world)} == {
+        ("confirmation", TWO, PASSED),
+        ("confirmation", ONE, FAILED),
+        ("previous_image", ONE, PASSED),
+    }
+    assert (found.again, found.previous) == ({ONE: FAILED, TWO: PASSED}, {ONE: PASSED})
+    assert found.problems == ()
+
+
+def test_an_attempt_that_was_killed_before_it_was_written_down_is_repeated_and_loses_nothing(world):
+    world.confirm()
+    del world.kept[f"{FOLDER}/{RECORD_FILE}"]
+    seen = added(world)
+    world.confirm(ONE)
+    assert sorted(added(world)) == sorted(seen)
+
+
+def test_a_test_that_an_others_end_left_no_turn_is_not_repeated_and_it_is_said(world):
+    world.containers.by_digest[world.tonight] = staging.lines(
+        session(), *collected("test_one", "test_two"), *ran("test_one"), finish(3)
+    )
+    found = world.confirm()
+    assert found.again == {ONE: PASSED}
+    assert "1 of 2 could not be repeated" in found.problems[0]
+
+
+def test_a_test_that_skips_when_it_is_repeated_is_neither_good_nor_bad(world):
+    world.containers.by_digest[world.tonight] = evidence(test_one="skipped", test_two="skipped")
+    found = world.confirm()
+    assert (found.again, found.bad_again) == ({ONE: SKIPPED, TWO: SKIPPED}, ())
+    assert world.images() == [world.tonight]
 
 
 def test_a_history_that_cannot_be_written_to_is_a_problem_of_that_stage_alone(world):
