@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs
 
 from tests.fakes.certificates import Signer
+from tests.fakes.http_server import Handler, HttpServer
 
 TENANT, CLIENT = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000"
 CLIENT_SECRET = "planted~azure~client~secret~0123456789"  # noqa: S105 - of a test
 FEDERATED_TOKEN = "planted.federated.token"  # noqa: S105 - likewise
 
 
-class EntraServer:
+class EntraServer(HttpServer):
     """The server.
-
 
     Attributes:
         given: every token.
@@ -31,16 +29,9 @@ class EntraServer:
         self.given: list[str] = []
         self.grants: list[tuple[str, str]] = []
         self.refusal: str | None = None
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(signer.certificate_file, signer.key_file)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-
-    @property
-    def host(self) -> str:
-        return f"localhost:{self._server.server_port}"
+        super().__init__(_Handler, context=context)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -51,15 +42,6 @@ class EntraServer:
             "AZURE_CLIENT_SECRET": CLIENT_SECRET,
             "REQUESTS_CA_BUNDLE": str(self.signer.certificate_file),
         }
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def knows(self, access_token: str) -> bool:
         """Whether this is a token of ours for a registry."""
@@ -85,30 +67,9 @@ class EntraServer:
         self.given.append(token)
         return 200, {"token_type": "Bearer", "expires_in": 3599, "access_token": token}
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        entra = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                self._give(entra.answer(self.path, {}))
-
-            def do_POST(self) -> None:
-                content = self.rfile.read(int(self.headers["Content-Length"]))
-                form = {name: values[0] for name, values in parse_qs(content.decode()).items()}
-                self._give(entra.answer(self.path, form))
-
-            def _give(self, answer: tuple[int, dict[str, Any]]) -> None:
-                status, document = answer
-                content = json.dumps(document).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: object) -> None:
-                """Keep the tests' output to the tests."""
-
-        return Handler
+class _Handler(Handler):
+    def any_method(self) -> None:
+        form = {name: values[0] for name, values in parse_qs(self.read_body().decode()).items()}
+        status, document = self.server.owner.answer(self.path, form)
+        self.give(status, json.dumps(document).encode(), {"Content-Type": "application/json"})

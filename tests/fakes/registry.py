@@ -16,11 +16,10 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-TLS_HANDSHAKE = 0x16
+from tests.fakes.http_server import Handler, HttpServer
 
 
 @dataclass
@@ -75,13 +74,11 @@ class FakeRegistry:
     def __post_init__(self) -> None:
         self._uses: dict[str, int] = {}
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.registry = self
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._server = HttpServer(_Handler, owner=self)
 
     @property
     def port(self) -> int:
-        return int(self._server.server_address[1])
+        return self._server.port
 
     @property
     def host(self) -> str:
@@ -89,13 +86,8 @@ class FakeRegistry:
 
     @contextmanager
     def running(self) -> Iterator[FakeRegistry]:
-        self._thread.start()
-        try:
+        with self._server:
             yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join()
 
     def repository(self, name: str) -> Repository:
         return self.repositories.setdefault(name, Repository())
@@ -212,31 +204,9 @@ def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-class _Server(ThreadingHTTPServer):
-    registry: FakeRegistry
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is part of the tests."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-    def handle_one_request(self) -> None:
-        # Docker tries TLS first and speaks plain HTTP to this host when the answer is not TLS.
-        if self.rfile.peek(1)[:1] == bytes([TLS_HANDSHAKE]):
-            self.wfile.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
-            self.close_connection = True
-            return
-        super().handle_one_request()
-
-    def answer_any(self) -> None:
-        registry = self.server.registry
+class _Handler(Handler):
+    def any_method(self) -> None:
+        registry = self.server.owner
         self.url = urlsplit(self.path)
         self.query = parse_qs(self.url.query)
         self.fault = registry.take_fault(self.command, self.path)
@@ -244,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.read(min(self.fault.cut_after, int(self.headers.get("Content-Length", 0))))
             self.drop()
             return
-        self.content, self.digest, self.size = self.read_body()
+        self.content, self.digest, self.size = self.hash_body()
         if self.fault is not None and self.fault.status is not None:
             self.reply(self.fault.status, self.fault.body, self.fault.headers)
             return
@@ -253,12 +223,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.route()
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = answer_any  # noqa: N815 - http.server's names
-
-    def read_body(self) -> tuple[bytes, str, int]:
+    def hash_body(self) -> tuple[bytes, str, int]:
         size = left = int(self.headers.get("Content-Length") or 0)
         hashed, kept = hashlib.sha256(), bytearray()
-        discard = self.server.registry.discard_uploads and "/uploads/" in self.path
+        discard = self.server.owner.discard_uploads and "/uploads/" in self.path
         while left and (chunk := self.rfile.read(min(left, 65_536))):
             hashed.update(chunk)
             left -= len(chunk)
@@ -266,7 +234,7 @@ class _Handler(BaseHTTPRequestHandler):
         return bytes(kept), f"sha256:{hashed.hexdigest()}", size
 
     def route(self) -> None:
-        registry = self.server.registry
+        registry = self.server.owner
         if self.url.path in {"/v2", "/v2/"}:
             # Docker's older client decides here, once, whether and how it has to log in.
             self.reply(200) if registry.knows(self.headers.get("Authorization")) else self.challenge("", "")
@@ -296,7 +264,7 @@ class _Handler(BaseHTTPRequestHandler):
         if media_type not in accepted and "*/*" not in accepted:
             self.error(404, "MANIFEST_UNKNOWN")
             return
-        named = {"Docker-Content-Digest": digest} if self.server.registry.digest_header else {}
+        named = {"Docker-Content-Digest": digest} if self.server.owner.digest_header else {}
         self.reply(200, content, {"Content-Type": media_type, **named})
 
     manifests_head = manifests_get
@@ -311,7 +279,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.error(400, "MANIFEST_BLOB_UNKNOWN")
             return
         if not reference.startswith("sha256:"):
-            if self.server.registry.immutable_tags and repository.tags.get(reference, digest) != digest:
+            if self.server.owner.immutable_tags and repository.tags.get(reference, digest) != digest:
                 self.error(400, "TAG_INVALID", "cannot be overwritten because the repository is immutable")
                 return
             repository.tags[reference] = digest
@@ -319,7 +287,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.reply(201, headers={"Docker-Content-Digest": digest})
 
     def manifests_delete(self, repository: Repository, reference: str) -> None:
-        if not self.server.registry.deletable:
+        if not self.server.owner.deletable:
             self.error(405, "UNSUPPORTED")
         elif repository.manifests.pop(reference, None) is None:
             self.error(404, "MANIFEST_UNKNOWN")
@@ -331,7 +299,7 @@ class _Handler(BaseHTTPRequestHandler):
         """A page of at most `page_tags`, and where the next one is."""
         (last,) = self.query.get("last", [""])
         rest = sorted(tag for tag in repository.tags if tag > last)
-        page = rest[: self.server.registry.page_tags]
+        page = rest[: self.server.owner.page_tags]
         more = {"Link": f'<{self.url.path}?last={page[-1]}&n=1000>; rel="next"'} if page != rest else {}
         self.reply(200, json.dumps({"name": "any", "tags": page or None}).encode(), more)
 
@@ -347,7 +315,7 @@ class _Handler(BaseHTTPRequestHandler):
     blobs_head = blobs_get
 
     def uploads_post(self, repository: Repository, _: str) -> None:
-        registry = self.server.registry
+        registry = self.server.owner
         (wanted,), (source,) = self.query.get("mount", [""]), self.query.get("from", [""])
         if source in registry.repositories and wanted in registry.repositories[source].blobs:
             repository.blobs[wanted] = registry.repositories[source].blobs[wanted]
@@ -361,11 +329,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.error(400, "DIGEST_INVALID")
             return
         repository.blobs[self.digest] = self.content
-        self.server.registry.uploaded_bytes += self.size
+        self.server.owner.uploaded_bytes += self.size
         self.reply(201, headers={"Docker-Content-Digest": self.digest})
 
     def give_token(self) -> None:
-        registry = self.server.registry
+        registry = self.server.owner
         if registry.login is not None and self.headers.get("Authorization") != registry.basic:
             self.error(401, "UNAUTHORIZED")
             return
@@ -373,9 +341,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def challenge(self, name: str, action: str) -> None:
         how = 'Basic realm="fake"'
-        if self.server.registry.auth == "bearer":
+        if self.server.owner.auth == "bearer":
             actions = {"push": "pull,push", "delete": "pull,push,delete"}.get(action, action)
-            realm = f"http://{self.server.registry.host}/token"
+            realm = f"http://{self.server.owner.host}/token"
             scope = f',scope="repository:{name}:{actions}"' if name else ""
             how = f'Bearer realm="{realm}",service="fake"{scope}'
         self.error(401, "UNAUTHORIZED", headers={"WWW-Authenticate": how})
@@ -401,8 +369,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.drop()
             return
         self.wfile.write(body)
-
-    def drop(self) -> None:
-        self.wfile.flush()
-        self.close_connection = True
-        self.connection.close()

@@ -9,11 +9,11 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-TLS_HANDSHAKE = 0x16
+from tests.fakes.http_server import Handler, HttpServer
+
 CHUNK = 64 * 1024
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "date", "server"}
 
@@ -64,7 +64,7 @@ class Trouble:
         )
 
 
-class Door:
+class Door(HttpServer):
     """Listens on localhost and passes on to `upstream` (host:port). Subclasses answer for themselves in `answer`.
 
     Attributes:
@@ -84,22 +84,7 @@ class Door:
         self.uploaded = 0
         self.lock = threading.Lock()
         self._random = random.Random(seed)  # noqa: S311 - to fail at random
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.door = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-
-    @property
-    def host(self) -> str:
-        return f"localhost:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(_Handler)
 
     def wants_content(self, asked: Asked) -> bool:
         """Whether `answer` has to see the body. By default of nothing."""
@@ -132,32 +117,9 @@ def error(status: int, code: str, message: str = "", **headers: str) -> Answer:
     return Answer(status, headers, json.dumps(document).encode())
 
 
-class _Server(ThreadingHTTPServer):
-    door: Door
-    daemon_threads = True
-    request_queue_size = 64
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is part of the tests."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def log_message(self, *args: object) -> None:
-        """Keep the tests' output to the tests."""
-
-    def handle_one_request(self) -> None:
-        # Docker tries TLS first and speaks plain HTTP to this host when the answer is not TLS.
-        if self.rfile.peek(1)[:1] == bytes([TLS_HANDSHAKE]):
-            self.wfile.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
-            self.close_connection = True
-            return
-        super().handle_one_request()
-
+class _Handler(Handler):
     def any_method(self) -> None:
-        door, url = self.server.door, urlsplit(self.path)
+        door, url = self.server.owner, urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         asked = Asked(self.command, url.path, parse_qs(url.query), headers)
         trouble = door.trouble_for(asked)
@@ -188,8 +150,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.drop()
             return
         self.pass_on(asked, body, cut_after=trouble.cut_after if trouble else None)
-
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = any_method  # noqa: N815 - http.server's names
 
     def body(self) -> Iterator[bytes]:
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
@@ -223,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
         lost: bool = False,
         cut_after: int | None = None,
     ) -> None:
-        connection = http.client.HTTPConnection(self.server.door.upstream, timeout=120)
+        connection = http.client.HTTPConnection(self.server.owner.upstream, timeout=120)
         try:
             connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
@@ -245,8 +205,8 @@ class _Handler(BaseHTTPRequestHandler):
         chunked = "chunked" in self.headers.get("Transfer-Encoding", "")
         for chunk in body:
             connection.send(b"%x\r\n%s\r\n" % (len(chunk), chunk) if chunked else chunk)
-            with self.server.door.lock:
-                self.server.door.uploaded += len(chunk)
+            with self.server.owner.lock:
+                self.server.owner.uploaded += len(chunk)
         if chunked:
             connection.send(b"0\r\n\r\n")
 
@@ -268,15 +228,5 @@ class _Handler(BaseHTTPRequestHandler):
             sent += len(chunk)
 
     def reply(self, answer: Answer) -> None:
-        self.send_response(answer.status)
         named = {"Content-Type": "application/json", "Docker-Distribution-Api-Version": "registry/2.0"}
-        for name, value in {**named, **answer.headers, "Content-Length": str(len(answer.content))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(answer.content)
-
-    def drop(self) -> None:
-        self.close_connection = True
-        self.wfile.flush()
-        self.connection.close()
+        self.give(answer.status, answer.content, {**named, **answer.headers})

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import deque
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs
+
+from tests.fakes.http_server import Handler, HttpServer
 
 TOKEN = "xoxb-1-secret-of-the-tests"  # noqa: S105
 WEBHOOK_PATH = "/services/T000/B000/secret-of-the-webhook"
@@ -38,7 +38,7 @@ class Request:
     arguments: dict[str, Any]
 
 
-class FakeSlack:
+class FakeSlack(HttpServer):
     """Keeps messages as Slack does: by timestamp, updated in place; knows its token and its channel.
 
     What `will_answer` holds is given first, before the real behaviour; `requests` is all that was asked.
@@ -49,22 +49,11 @@ class FakeSlack:
         self.requests: list[Request] = []
         self.messages: dict[str, dict[str, Any]] = {}
         self.first_texts: dict[str, str] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(_Handler)
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def base_url(self) -> str:
@@ -147,35 +136,21 @@ class FakeSlack:
         place = f"{arguments['channel']}/p{arguments['message_ts'].replace('.', '')}"
         return Answer(body={"ok": True, "permalink": f"https://example.slack.com/archives/{place}"})
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        slack = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                content = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-                is_json = (self.headers.get("Content-Type") or "").startswith("application/json")
-                arguments = (
-                    json.loads(content) if is_json else {k: v[0] for k, v in parse_qs(content).items()}
-                )
-                method = "webhook" if self.path == WEBHOOK_PATH else self.path.removeprefix("/api/")
-                token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
-                self._send(slack.respond(method, arguments, token))
+class _Handler(Handler):
+    def any_method(self) -> None:
+        content = self.read_body().decode()
+        is_json = (self.headers.get("Content-Type") or "").startswith("application/json")
+        arguments = json.loads(content) if is_json else {k: v[0] for k, v in parse_qs(content).items()}
+        method = "webhook" if self.path == WEBHOOK_PATH else self.path.removeprefix("/api/")
+        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
+        self.give_answer(self.server.owner.respond(method, arguments, token))
 
-            def _send(self, answer: Answer) -> None:
-                is_json = isinstance(answer.body, dict)
-                content = (json.dumps(answer.body) if is_json else str(answer.body)).encode()
-                self.send_response(answer.status)
-                self.send_header("Content-Type", "application/json" if is_json else "text/html")
-                self.send_header("Content-Length", str(len(content)))
-                for name, value in answer.headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: object) -> None:
-                """Keep the tests' output to the tests."""
-
-        return Handler
+    def give_answer(self, answer: Answer) -> None:
+        is_json = isinstance(answer.body, dict)
+        content = (json.dumps(answer.body) if is_json else str(answer.body)).encode()
+        kind = "application/json" if is_json else "text/html"
+        self.give(answer.status, content, {"Content-Type": kind, **answer.headers})
 
 
 def _refused_blocks(arguments: dict[str, Any]) -> str | None:

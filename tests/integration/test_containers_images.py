@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from nightly_pipeline.errors import ContainerError
 from nightly_pipeline.tools.container_images import Patience
 from nightly_pipeline.tools.containers import RunnerLimits
-from tests.fakes.registry_server import FlakyRegistry
+from tests.fakes.registry_door import Answer, Asked, Door, Trouble, error
 from tests.integration.containers_support import (
     INDEX,
     Bench,
@@ -20,6 +21,7 @@ from tests.integration.containers_support import (
     python,
     reference,
 )
+from tests.registries import ECR
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 
@@ -89,23 +91,40 @@ def test_a_registry_that_does_not_answer_is_asked_again_and_then_given_up(bench)
 
 
 def test_a_registry_that_fails_once_costs_one_attempt(bench, disposable):
-    with FlakyRegistry(upstream="localhost:5000", failures=1) as registry:
-        image = disposable(registry.here(never_pulled()))
+    with Door(ECR) as registry:
+        registry.troubles.append(Trouble(path="/manifests/", answer=error(503, "UNAVAILABLE")))
+        image = disposable(at(registry, never_pulled()))
         assert bench.run("true", image=image).exit_code == 0
     assert bench.notes.count("pull failed") == 1
 
 
+class Guarded(Door):
+    """A door that lets one user in."""
+
+    login = base64.b64encode(b"user:secret-password").decode()
+
+    def answer(self, asked: Asked) -> Answer | None:
+        if asked.headers.get("authorization") == f"Basic {self.login}":
+            return None
+        return error(401, "UNAUTHORIZED", **{"WWW-Authenticate": 'Basic realm="test"'})
+
+
+def at(door: Door, image: str) -> str:
+    """The same image, asked for at a door."""
+    return image.replace(ECR, door.host)
+
+
 def test_a_login_comes_from_the_given_folder(bench, tmp_path, disposable):
-    with FlakyRegistry(upstream="localhost:5000", login=("user", "secret-password")) as registry:
-        image = disposable(registry.here(never_pulled()))
+    with Guarded(ECR) as registry:
+        image = disposable(at(registry, never_pulled()))
         with pytest.raises(ContainerError, match="may not be read"):
             bench.run("true", image=image, docker_config=_docker_config(tmp_path / "empty", registry, None))
-        logged_in = _docker_config(tmp_path / "login", registry, registry.login_as_auth)
+        logged_in = _docker_config(tmp_path / "login", registry, registry.login)
         assert bench.run("true", image=image, docker_config=logged_in).exit_code == 0
     assert "secret-password" not in "\n".join(bench.lines)
 
 
-def _docker_config(folder: Path, registry: FlakyRegistry, auth: str | None) -> Path:
+def _docker_config(folder: Path, registry: Door, auth: str | None) -> Path:
     folder.mkdir()
     auths = {registry.host: {"auth": auth}} if auth else {}
     (folder / "config.json").write_text(json.dumps({"auths": auths}))

@@ -6,7 +6,6 @@ import subprocess
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from nightly_pipeline.errors import NightlyError, SourceError
 from nightly_pipeline.tools.git import GitRepository
 from nightly_pipeline.tools.git_mirror import is_address
+from tests.fakes.http_server import Handler, HttpServer
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -413,22 +413,13 @@ def test_two_processes_may_mirror_at_the_same_time(checkout, cache):
 def refusing_server():
     seen = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
+    class Refusing(Handler):
+        def any_method(self):
             seen.append(self.headers.get("Authorization"))
-            self.send_response(401)
-            self.send_header("WWW-Authenticate", 'Basic realm="git"')
-            self.end_headers()
+            self.give(401, headers={"WWW-Authenticate": 'Basic realm="git"'})
 
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"127.0.0.1:{server.server_address[1]}", seen
-        server.shutdown()
-        thread.join()
+    with HttpServer(Refusing) as server:
+        yield f"127.0.0.1:{server.port}", seen
 
 
 def test_a_login_is_used_and_shown_nowhere(refusing_server, cache):

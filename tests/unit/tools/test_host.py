@@ -5,7 +5,6 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from nightly_pipeline.errors import EnvironmentNotReady
 from nightly_pipeline.model.host import GpuSupport, Interpreter, PortHolder
 from nightly_pipeline.tools.host import LocalHostProbe, daemon_facts
+from tests.fakes.http_server import Handler, HttpServer
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
@@ -28,25 +28,12 @@ def served() -> Iterator[tuple[str, dict[str, tuple[int, bytes]]]]:
     """An HTTP server on this machine: its address, and path -> (status, content)."""
     pages: dict[str, tuple[int, bytes]] = {}
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, content = pages.get(self.path, (404, b""))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+    class Pages(Handler):
+        def any_method(self) -> None:
+            self.give(*pages.get(self.path, (404, b"")))
 
-        def log_message(self, *_: object) -> None:
-            """Keep the tests' output to the tests."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield f"127.0.0.1:{server.server_port}", pages
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with HttpServer(Pages) as server:
+        yield f"127.0.0.1:{server.port}", pages
 
 
 def test_installed_packages_are_compared_with_the_lock(probe, tmp_path):
