@@ -1,4 +1,5 @@
-"""A commit that breaks one test and makes another one unsteady: both are run again, and told apart."""
+"""A commit breaks one test and makes another one unsteady, on a night on which a third is bad for what is around it:
+all are run again, and told apart."""
 
 from __future__ import annotations
 
@@ -18,11 +19,18 @@ LAST_NIGHT = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
 ONE_STAGE = {
     "architectures": {"arm64": None},
     "frameworks": {"vllm": {"overrides": None}},
-    "stages": {"integration": None, "e2e_single_gpu": None, "e2e_multi_gpu": None},
+    "stages": {
+        "unit": {"environment": {"LICENCE": "valid"}},
+        "integration": None,
+        "e2e_single_gpu": None,
+        "e2e_multi_gpu": None,
+    },
 }
-BROKEN, UNSTEADY = (f"unit/test_put_in.py::test_{name}" for name in ("answer", "alone"))
+BROKEN, UNSTEADY, OUTSIDE = (f"unit/test_put_in.py::test_{name}" for name in ("answer", "alone", "licence"))
 SUITE_FILE = '''
 """Put in to be broken."""
+
+import os
 
 import pytest
 
@@ -36,6 +44,11 @@ def test_answer():
 def test_alone(request):
     """Good where few tests run, as a test that others disturb."""
     assert len(request.session.items) < {most}, "disturbed"
+
+
+def test_licence():
+    """Asks what is not in the image."""
+    assert os.environ["LICENCE"] == "valid", "the licence is over"
 '''
 
 
@@ -55,6 +68,7 @@ def night(place: Path) -> SmallNight:
     good = commit(small, answer="42", most=10_000)
     small.nightly("run", "--date", LAST_NIGHT, "--revision", good)
     commit(small, answer="41", most=5)
+    small.profile.write_text(small.profile.read_text().replace("LICENCE: valid", "LICENCE: over"))
     small.nightly("run", expect=1)
     return small
 
@@ -91,21 +105,30 @@ def summaries(night: SmallNight, date: str) -> list[set[str]]:
     ]
 
 
-def test_what_is_bad_again_is_new_and_what_is_good_again_is_flaky(report: dict[str, Any]) -> None:
+def test_each_is_told_by_where_it_was_bad_again(report: dict[str, Any]) -> None:
     (stage,) = report["stages"]
-    assert {one["test"]: one["verdict"] for one in stage["failures"]} == {BROKEN: "new", UNSTEADY: "flaky"}
+    assert {one["test"]: one["verdict"] for one in stage["failures"]} == {
+        BROKEN: "new",  # on the same image, and not on last night's
+        UNSTEADY: "flaky",  # not even on the same image
+        OUTSIDE: "environment",  # on both
+    }
+
+
+def test_each_is_an_incident_of_its_own(report: dict[str, Any]) -> None:
+    told = {(one["verdict"], *(test["node_id"] for test in one["tests"])) for one in report["incidents"]}
+    assert told == {("new", BROKEN), ("flaky", UNSTEADY), ("environment", OUTSIDE)}
 
 
 def test_nothing_became_greener_by_being_explained(report: dict[str, Any]) -> None:
     (stage,) = report["stages"]
-    assert (report["status"], stage["status"], stage["counts"]["failed"]) == ("red", "failed", 2)
+    assert (report["status"], stage["status"], stage["counts"]["failed"]) == ("red", "failed", 3)
 
 
-def test_both_ran_again_on_the_same_image_and_the_bad_one_on_last_nights(
+def test_all_ran_again_on_the_same_image_and_the_bad_ones_on_last_nights(
     night: SmallNight, confirmed: dict[str, Any]
 ) -> None:
-    assert confirmed["again"] == {BROKEN: "failed", UNSTEADY: "passed"}
-    assert confirmed["previous"] == {BROKEN: "passed"}
+    assert confirmed["again"] == {BROKEN: "failed", UNSTEADY: "passed", OUTSIDE: "failed"}
+    assert confirmed["previous"] == {BROKEN: "passed", OUTSIDE: "failed"}
     last_night = night.report("--date", LAST_NIGHT)
     assert confirmed["previous_digest"] == last_night["stages"][0]["image_digest"]
     assert confirmed["problems"] == []
@@ -117,8 +140,8 @@ def test_log_and_evidence_of_the_reruns_are_kept(
     assert confirmed["artifacts"].keys() == {
         f"{source}_{name}" for source in ("confirmation", "previous_image") for name in ("evidence", "log")
     }
-    assert "1 failed, 1 passed" in (folder(night, report) / "same_image" / "container.log").read_text()
-    assert "1 passed" in (folder(night, report) / "previous_image" / "container.log").read_text()
+    assert "2 failed, 1 passed" in (folder(night, report) / "same_image" / "container.log").read_text()
+    assert "1 failed, 1 passed" in (folder(night, report) / "previous_image" / "container.log").read_text()
     for key in confirmed["artifacts"].values():
         assert (night.home / "artifacts" / key).stat().st_size > 0
 
