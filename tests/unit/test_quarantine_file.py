@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -63,6 +64,14 @@ def test_an_empty_file_and_none_are_an_empty_quarantine(file, text):
         (TEXT.replace("2026-11-30", "soon"), ["entry 1 (a.py::test_a).expires", "date", "given: 'soon'"]),
         (TEXT.replace("2026-11-30", "2026-10-01"), ["entry 1 (a.py::test_a)", "is before since"]),
         (TEXT.replace("[vllm/amd64]", "[vllm]"), ["entry 2 (b.py::test_b).cells.0"]),
+        (TEXT.replace('"2026-11-30"', "2026-13-04"), ["expires: must be a date, YYYY-MM-DD"]),
+        (TEXT.replace('"2026-11-30"', "20261130"), ["expires: must be a date, YYYY-MM-DD", "20261130"]),
+        (TEXT.replace('"2026-11-30"', "2026-11-30 10:00:00"), ["expires: must be a date"]),
+        (TEXT.replace("'#217'", "#217"), ["issue: must be text, in quotes", "comment"]),
+        (TEXT.replace("'#217'", "217"), ["issue: must be text, in quotes", "given: 217"]),
+        (TEXT.replace('"@kv"', "'  '"), ["entry 1 (a.py::test_a).owner", "at least 1 character"]),
+        (TEXT.replace("reason: races", "reasons: races"), ["reason: is needed; perhaps it is 'reasons'"]),
+        (TEXT.replace("a.py::test_a", "'*::test_*'"), ["would hide a whole night"]),
         ("- just text", ["entry 1", "dictionary"]),
     ],
 )
@@ -124,9 +133,105 @@ def test_an_entry_that_is_not_there_is_an_error_with_the_nearest(file):
 
 
 def test_of_several_entries_of_one_test_none_is_guessed(file):
-    add_entry(file, entry(test="b.py::test_b", cells=("vllm/arm64",)))
+    add_entry(file, entry(test="b.py::test_b", cells=("vllm/arm64",), expires=date(2026, 12, 9)))
     with pytest.raises(UsageError, match="2 entries"):
         expire_entry(file, "b.py::test_b", date(2026, 11, 20))
+
+
+def test_an_entry_that_is_over_stays_over(file):
+    """To end it again would make it count for the nights between: those that were judged without it."""
+    with pytest.raises(UsageError, match="counts already, since 2026-12-01"):
+        expire_entry(file, "a.py::test_a", date(2026, 12, 20))
+    assert file.read_text() == TEXT
+
+
+def test_a_test_may_come_in_anew_when_its_entry_is_over(file):
+    again = entry(test="a.py::test_a", since=date(2026, 12, 1), expires=date(2026, 12, 8))
+    add_entry(file, again)
+    assert entries(file)[2] == again
+    assert expire_entry(file, "a.py::test_a", date(2026, 12, 3)).since == date(2026, 12, 1)
+    assert entries(file)[0].expires == date(2026, 11, 30)
+
+
+def test_an_entry_that_has_not_begun_is_not_ended_but_taken_out(file):
+    with pytest.raises(UsageError, match="counts until 2026-11-02") as refused:
+        expire_entry(file, "b.py::test_b", date(2026, 10, 20))
+    assert "Take the entry out" in refused.value.next_step
+
+
+def test_an_entry_written_twice_is_not_guessed_at(file):
+    file.write_text(TEXT + TEXT.partition("# theirs")[0])
+    assert len(entries(file)) == 3
+    with pytest.raises(UsageError, match="2 entries"):
+        expire_entry(file, "a.py::test_a", date(2026, 11, 20))
+
+
+@pytest.mark.parametrize("start", ["[]\n", "# ours\n[]\n", "[ ]  # none yet\n"])
+def test_an_empty_list_takes_its_first_entry(file, start):
+    file.write_text(start)
+    add_entry(file, entry())
+    assert entries(file) == (entry(),)
+    assert ("#" in start) == ("# ours" in file.read_text() or "# none yet" in file.read_text())
+
+
+ANCHORED = """\
+- &a {test: a::a, owner: o, reason: r, issue: '#1', since: 2026-11-01, expires: &end 2026-12-01}
+- {<<: *a, test: b::b}
+- {test: c::c, owner: o, reason: r, issue: '#1', since: 2026-11-01, expires: *end}
+"""
+
+
+@pytest.mark.parametrize("test", ["a::a", "b::b", "c::c"])
+def test_an_edit_that_would_change_another_entry_is_refused(file, test):
+    file.write_text(ANCHORED)
+    with pytest.raises(UsageError, match="anchors"):
+        expire_entry(file, test, date(2026, 11, 20))
+    assert file.read_text() == ANCHORED
+
+
+def test_a_list_in_brackets_is_edited_by_hand(file):
+    file.write_text(
+        "[{test: a::a, owner: o, reason: r, issue: '#1', since: 2026-11-01, expires: 2026-12-01}]\n"
+    )
+    before = file.read_text()
+    with pytest.raises(UsageError, match="brackets"):
+        add_entry(file, entry())
+    assert file.read_text() == before
+    expire_entry(file, "a::a", date(2026, 11, 20))
+    assert entries(file)[0].expires == date(2026, 11, 20)
+
+
+def test_ends_of_lines_stay_what_they_are(file):
+    file.write_bytes(TEXT.replace("\n", "\r\n").encode())
+    add_entry(file, entry())
+    expire_entry(file, "a.py::test_a", date(2026, 11, 20))
+    content = file.read_bytes()
+    assert content.count(b"\r\n") == content.count(b"\n") > TEXT.count("\n")
+    assert b"# then we look again" in content
+
+
+def test_a_link_stays_one_and_rights_stay(file, tmp_path):
+    file.chmod(0o664)
+    link = tmp_path / "link" / "q.yaml"
+    link.parent.mkdir()
+    link.symlink_to(file)
+    add_entry(link, entry())
+    assert link.is_symlink()
+    assert len(entries(file)) == 3
+    assert file.stat().st_mode & 0o777 == 0o664
+
+
+def test_of_entries_that_come_in_at_once_none_is_lost(file):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda at: add_entry(file, entry(test=f"c.py::test_{at}")), range(24)))
+    assert len(entries(file)) == 2 + 24
+    assert [path.name for path in file.parent.iterdir()] == ["quarantine.yaml"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match="cannot be written to"):
+        add_entry(tmp_path / "file" / "q.yaml", entry())
 
 
 def test_an_entry_that_cannot_be_is_refused():
