@@ -98,6 +98,11 @@ class PlannedPublication(Record):
         return publication_key(self.framework, self.arch)
 
     @property
+    def platforms(self) -> tuple[str, ...]:
+        """The one there is; an index has several."""
+        return (self.platform,)
+
+    @property
     def depends_on(self) -> tuple[Key, ...]:
         """Keys of what must be good before this can start."""
         return (image_key(self.framework, self.arch, "runtime"),)
@@ -117,6 +122,11 @@ class PlannedIndex(Record):
     def key(self) -> Key:
         """The asset's key."""
         return index_key(self.framework)
+
+    @property
+    def arch(self) -> None:
+        """Of none: it is of all."""
+        return None
 
     @property
     def depends_on(self) -> tuple[Key, ...]:

@@ -212,29 +212,21 @@ def _absent(entry: PlannedEntry, date: str, run: RunFacts, known: Known) -> Outc
     blocked_by = [key for key in entry.depends_on if _is_bad(key, run, known)]
     word, message = _why(run, started=started, blocked_by=blocked_by)
     message = known.source_problems.get(run.run_id, message)
-    base: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "date": date,
         "run_id": run.run_id,
         "framework": entry.framework,
+        "arch": entry.arch,
         "message": message,
     }
     if isinstance(entry, PlannedImage):
-        status = {"blocked": "not_run", "died": "failed"}.get(word, word)
-        return ImageOutcome(
-            **base, arch=entry.arch, kind=entry.kind, runner=entry.runner, status=ImageStatus(status)
-        )
-    status = {"died": "infra_error"}.get(word, word)
+        image = ImageStatus({"blocked": "not_run", "died": "failed"}.get(word, word))
+        return ImageOutcome(**fields, kind=entry.kind, runner=entry.runner, status=image)
+    word = {"died": "infra_error"}.get(word, word)
     if isinstance(entry, PlannedStage):
-        return StageOutcome(
-            **base,
-            arch=entry.arch,
-            stage=entry.stage,
-            runner=entry.runner,
-            mode=entry.mode,
-            status=StageStatus(status),
-        )
-    arch = getattr(entry, "arch", None)
-    return PublicationOutcome(**base, arch=arch, status=PublicationStatus(status))
+        stage = StageStatus(word)
+        return StageOutcome(**fields, stage=entry.stage, runner=entry.runner, mode=entry.mode, status=stage)
+    return PublicationOutcome(**fields, status=PublicationStatus(word))
 
 
 def _why(run: RunFacts, *, started: bool, blocked_by: Sequence[Key]) -> tuple[str, str]:

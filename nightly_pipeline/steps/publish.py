@@ -60,36 +60,16 @@ def publish_image(  # noqa: PLR0913 - which night, which run
     A registry that refuses or cannot be asked does not keep the others from being served; the outcome says
     which. Without an image it is `blocked`.
     """
+    publishing = _Publishing(planned, tools, log, date=date, run_id=run_id)
     digest = (image and image.digest) or ""
-    tags = (run_tag(planned.framework, planned.arch, run_id), *_moving(planned, tools, date, log))
 
     def bring(target: Registry) -> int:
         return 0 if target.role == tools.primary else target.copy_from(tools.source(), digest)
 
-    started, clock = datetime.now(UTC), monotonic()
-    targets = _targets(planned.registries, tools)
-    verdict = (
-        _verdict(
-            [_serve(target, _signing(bring, tools, digest, log), tags, digest, log) for target in targets]
-        )
-        if digest
-        else _blocked()
-    )
-    return _written(
-        tools,
-        PublicationOutcome(
-            date=date,
-            run_id=run_id,
-            framework=planned.framework,
-            arch=planned.arch,
-            platforms=(planned.platform,),
-            digest=digest or None,
-            signed=_is_signed(verdict, tools),
-            started_at=started,
-            duration_s=round(monotonic() - clock, 3),
-            **verdict,
-        ),
-    )
+    if not digest:
+        return publishing.ended(_blocked())
+    tag = run_tag(planned.framework, planned.arch, run_id)
+    return publishing.ended(publishing.serve(bring, tag, digest), digest)
 
 
 def publish_index(  # noqa: PLR0913 - which night, which run
@@ -105,38 +85,59 @@ def publish_index(  # noqa: PLR0913 - which night, which run
 
     Refused (`failed`) when a platform is missing.
     """
-    tags = (index_run_tag(planned.framework, run_id), *_moving(planned, tools, date, log))
-    content = b""
-
-    def store(target: Registry) -> int:
-        target.put_index(tags[:1], content, INDEX_TYPE)
-        return len(content)
-
-    started, clock = datetime.now(UTC), monotonic()
-    digest = None
+    publishing = _Publishing(planned, tools, log, date=date, run_id=run_id)
     try:
         content = _joined(planned, images, tools, date)
-        digest = digest_of_bytes(content)
-        targets = _targets(planned.registries, tools)
-        bring = _signing(store, tools, digest, log)
-        verdict = _verdict([_serve(target, bring, tags, digest, log) for target in targets])
     except NightlyError as error:
-        verdict = {"status": _status_of(error), "message": str(error)}
-    return _written(
-        tools,
-        PublicationOutcome(
-            date=date,
-            run_id=run_id,
-            framework=planned.framework,
-            arch=None,
-            platforms=planned.platforms,
+        return publishing.ended({"status": _status_of(error), "message": str(error)})
+    tag, digest = index_run_tag(planned.framework, run_id), digest_of_bytes(content)
+
+    def store(target: Registry) -> int:
+        target.put_index([tag], content, INDEX_TYPE)
+        return len(content)
+
+    return publishing.ended(publishing.serve(store, tag, digest), digest)
+
+
+class _Publishing:
+    """One publication of one run, from its beginning to what is written down of it."""
+
+    def __init__(
+        self,
+        planned: PlannedPublication | PlannedIndex,
+        tools: PublishTools,
+        log: LineSink,
+        *,
+        date: str,
+        run_id: str,
+    ) -> None:
+        self.planned, self.tools, self.log = planned, tools, log
+        self.date, self.run_id = date, run_id
+        self.started, self.clock = datetime.now(UTC), monotonic()
+
+    def serve(self, bring: Bring, tag: str, digest: str) -> dict[str, Any]:
+        """Bring it to every registry it belongs in, under its run's tag and the moving one."""
+        tags = (tag, *_moving(self.planned, self.tools, self.date, self.log))
+        bring = _signing(bring, self.tools, digest, self.log)
+        targets = [self.tools.registries[role] for role in self.planned.registries]
+        return _verdict([_serve(target, bring, tags, digest, self.log) for target in targets])
+
+    def ended(self, verdict: Mapping[str, Any], digest: str | None = None) -> PublicationOutcome:
+        """Write down what became of it."""
+        outcome = PublicationOutcome(
+            date=self.date,
+            run_id=self.run_id,
+            framework=self.planned.framework,
+            arch=self.planned.arch,
+            platforms=self.planned.platforms,
             digest=digest,
-            signed=_is_signed(verdict, tools),
-            started_at=started,
-            duration_s=round(monotonic() - clock, 3),
+            signed=_is_signed(verdict, self.tools),
+            started_at=self.started,
+            duration_s=round(monotonic() - self.clock, 3),
             **verdict,
-        ),
-    )
+        )
+        self.tools.records.write_outcome(outcome)
+        return outcome
 
 
 def _joined(
@@ -174,10 +175,6 @@ def _moving(
         return (planned.moving_tag,)
     log(f"{planned.moving_tag} stays with the night of {newer}")
     return ()
-
-
-def _targets(roles: Sequence[str], tools: PublishTools) -> list[Registry]:
-    return [tools.registries[role] for role in roles]
 
 
 def _serve(
@@ -249,8 +246,3 @@ def _verdict(copies: Sequence[tuple[PublishedCopy, NightlyError | None]]) -> dic
 def _status_of(error: NightlyError) -> PublicationStatus:
     passing = isinstance(error, RegistryUnavailable | RegistryFull | EnvironmentNotReady)
     return PublicationStatus.INFRA_ERROR if passing else PublicationStatus.FAILED
-
-
-def _written(tools: PublishTools, outcome: PublicationOutcome) -> PublicationOutcome:
-    tools.records.write_outcome(outcome)
-    return outcome
