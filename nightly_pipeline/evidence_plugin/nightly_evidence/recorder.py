@@ -138,11 +138,22 @@ class Recorder:
             self.repeated.add(report.nodeid)
 
     def _phase(self, report: Any) -> dict[str, Any]:
-        fields = {
+        ended = {
             "node_id": identity(report.nodeid),
             "attempt": self.attempts.get(report.nodeid, 1),
             "when": report.when,
             "outcome": report.outcome,
+        }
+        try:
+            return {**ended, **self._details(report)}
+        except Exception as error:  # noqa: BLE001 - a report of some plugin's own: how the phase ended is known
+            return {
+                **ended,
+                "message": one_line(f"{type(error).__name__} while its report was read: {error}"),
+            }
+
+    def _details(self, report: Any) -> dict[str, Any]:
+        fields = {
             "duration_s": round(report.duration, 6),
             "wasxfail": bounded(str(report.wasxfail), 500)[0] if hasattr(report, "wasxfail") else None,
             "worker": reports.worker(report),

@@ -7,6 +7,8 @@ from typing import Any
 
 from .texts import identity, one_line
 
+_marked = re.compile(r"^E\s+(\S.*)$", re.MULTILINE).findall
+
 
 def message(longrepr: Any) -> str | None:
     """What a person would say about it in one line: the exception, or the reason of a skip."""
@@ -18,7 +20,7 @@ def message(longrepr: Any) -> str | None:
     if crash:
         return one_line(str(crash))
     text = str(longrepr)
-    marked = re.findall(r"^E\s+(\S.*)$", text[-20_000:], re.MULTILINE)
+    marked = _marked(text[-20_000:])
     return one_line(marked[-1] if marked else text)
 
 

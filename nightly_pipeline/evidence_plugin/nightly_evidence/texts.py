@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import sha256
 
 NODE_ID_LIMIT = 2000
 
@@ -11,7 +11,7 @@ def identity(node_id: str) -> str:
     """A node id of bounded length; two long ones that differ stay different."""
     if len(node_id) <= NODE_ID_LIMIT:
         return node_id
-    digest = hashlib.sha256(node_id.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+    digest = sha256(node_id.encode("utf-8", "backslashreplace")).hexdigest()[:16]
     return f"{node_id[:NODE_ID_LIMIT]}...{digest}"
 
 

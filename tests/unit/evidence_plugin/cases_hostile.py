@@ -65,6 +65,26 @@ HOSTILE = (
         rows="passed",
     ),
     case(
+        "puts_its_own_in_the_place_of_what_python_has",
+        """
+        import json, os, re, time
+        import pytest
+        class Broken: __init__ = __call__ = lambda *_, **__: 1 / 0
+        @pytest.fixture(params=["time.time", "os.write", "os.getpid", "json.dumps", "json.JSONEncoder", "re.findall"])
+        def broken(request, monkeypatch): monkeypatch.setattr(request.param, Broken)
+        def test_good(broken): pass
+        def test_bad(broken): raise ValueError("bad")
+        """,
+        S.FAILED,
+        1,
+        "6 6 0 0 12",
+        failures=tuple(
+            f"test_it.py::test_bad[{name}]"
+            for name in ("time.time", "os.write", "os.getpid", "json.dumps", "json.JSONEncoder", "re.findall")
+        ),
+        rows="6*passed 6*failed",
+    ),
+    case(
         "children_die_of_sigterm",
         """
         import os, signal, time

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nightly_pipeline.evidence_plugin.nightly_evidence import facts as told
+from nightly_pipeline.evidence_plugin.nightly_evidence import files
 from nightly_pipeline.evidence_plugin.nightly_evidence.files import EvidenceFile
 from nightly_pipeline.evidence_plugin.nightly_evidence.texts import bounded
 
@@ -48,9 +49,9 @@ def test_half_a_line_is_ended_before_the_next(tmp_path: Path, monkeypatch: pytes
         whole(number, data[: len(data) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "write", half)
+    monkeypatch.setattr(files, "write_some", half)
     file.write("cut")
-    monkeypatch.setattr(os, "write", whole)
+    monkeypatch.setattr(files, "write_some", whole)
     file.write("after")
 
     assert file.lost == 1
@@ -60,7 +61,7 @@ def test_half_a_line_is_ended_before_the_next(tmp_path: Path, monkeypatch: pytes
 def test_a_write_that_takes_part_of_a_line_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     file = EvidenceFile(str(tmp_path / "evidence"))
     whole = os.write
-    monkeypatch.setattr(os, "write", lambda number, data: whole(number, data[:7]))
+    monkeypatch.setattr(files, "write_some", lambda number, data: whole(number, data[:7]))
 
     file.write("one", text="\udcff\U0001f600\n")
 

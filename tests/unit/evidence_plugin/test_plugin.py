@@ -214,6 +214,27 @@ def test_a_full_disk_is_told_by_how_much_was_lost(tmp_path: Path):
     assert evidence.lost > 3
 
 
+def test_a_report_that_is_odd_says_how_its_phase_ended_all_the_same(tmp_path: Path):
+    odd = """
+    import pytest
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(item):
+        report = yield
+        report.duration = "soon"
+        return report
+    """
+    source = "def test_good(): pass\ndef test_bad(): assert False"
+    evidence, result, output = run_case(suite(source, files={"conftest.py": dedent(odd)}), tmp_path)
+
+    outcomes = {test.node_id: test.outcome for test in evidence.tests}
+    assert outcomes == {
+        "test_it.py::test_good": TestOutcome.PASSED,
+        "test_it.py::test_bad": TestOutcome.FAILED,
+    }, output
+    assert stage_status(evidence, mode="run", container=result)[0] is StageStatus.FAILED
+    assert "while its report was read" in (evidence.tests[1].message or "")
+
+
 def test_pytest_called_by_a_test_writes_nothing_into_our_file(tmp_path: Path):
     source = """
     import subprocess, sys
