@@ -51,7 +51,7 @@ def send_blobs(
     client: RegistryClient, source: BlobSource, blobs: Iterable[Descriptor], mount_from: str | None
 ) -> int:
     """Send what is missing, a few side by side; return the bytes uploaded. The first failure stops all."""
-    stop = threading.Event()
+    stop, failed = threading.Event(), threading.Event()
 
     def open_blob(digest: str) -> Iterator[bytes]:
         for chunk in source.open_blob(digest):
@@ -59,12 +59,21 @@ def send_blobs(
                 raise RegistryConflict(f"The copy of {digest} was stopped.")
             yield chunk
 
+    def send(blob: Descriptor) -> int:
+        if failed.is_set():  # a registry that is down would be waited for as long as before, with each blob
+            return 0
+        try:
+            return send_blob(client, blob, open_blob, mount_from)
+        except BaseException:
+            failed.set()
+            raise
+
     distinct = {blob.digest: blob for blob in blobs}.values()
     largest_first = sorted(
         distinct, key=lambda blob: -blob.size
     )  # else a long one may be left alone at the end
     with ThreadPoolExecutor(client.settings.parallel_blobs, thread_name_prefix="copy") as pool:
-        futures = [pool.submit(send_blob, client, blob, open_blob, mount_from) for blob in largest_first]
+        futures = [pool.submit(send, blob) for blob in largest_first]
         try:
             return sum(future.result() for future in as_completed(futures))
         finally:  # on a failure or an interrupt, the others must not go on for gigabytes

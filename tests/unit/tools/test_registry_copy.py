@@ -168,7 +168,7 @@ def test_the_first_failure_stops_the_others(ecr, acr):
     acr.faults = [Fault(method="POST", status=403, times=999)]
     with pytest.raises(NightlyError, match="403"):
         client(acr).copy_from(client(ecr), digest)
-    assert [method for method, _ in acr.requests].count("POST") < 10
+    assert 0 < [method for method, _ in acr.requests].count("POST") <= FAST.parallel_blobs
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("copy")]
 
 
