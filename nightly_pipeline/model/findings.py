@@ -15,6 +15,7 @@ from nightly_pipeline.model.judgement import Incident, TestVerdict, Verdict
 from nightly_pipeline.model.outcomes import StageOutcome, StageStatus, TestFailure
 from nightly_pipeline.model.reading import Item, causes, plural
 from nightly_pipeline.model.report import Report, identity_of
+from nightly_pipeline.model.untrusted import one_line
 
 ORDER = (
     Verdict.NEW,
@@ -129,9 +130,12 @@ def incidents(report: Report) -> tuple[Incident, ...]:
 
 
 def incident_line(incident: Incident) -> str:
-    """`30 tests, 4 cells, since 2026-11-17 (4 nights)`; all of it our own words."""
-    parts = [plural(len(incident.tests), "test")] if incident.tests else []
-    parts.append(plural(len(incident.cells), "cell"))
+    """`30 tests, 4 cells, since 2026-11-17 (4 nights)`; of one test `in vllm/amd64/unit, since tonight`."""
+    tests, cells = plural(len(incident.tests), "test"), plural(len(incident.cells), "cell")
+    parts = [tests, cells] if incident.tests else [cells]
+    if len(incident.tests) == 1:
+        [test] = incident.tests
+        parts = [one_line(f"in {test.framework}/{test.arch}/{test.stage}")]
     compared = incident.verdict is not Verdict.UNKNOWN or incident.nights > 1
     parts += [since_text(incident.since, incident.nights)] if incident.since and compared else []
     return ", ".join(parts)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from itertools import chain
 
@@ -65,22 +66,56 @@ class Failure:
 
 @dataclass(frozen=True)
 class _Group:
+    """What is asked of it again and again is found once: hundreds of groups of thousands of failures are compared."""
+
     key: tuple[str, ...]
     failures: tuple[Failure, ...]
 
-    @property
+    @cached_property
     def places(self) -> frozenset[tuple[str, str, str]]:
         return frozenset(failure.place for failure in self.failures)
 
-    @property
+    @cached_property
+    def crashed(self) -> frozenset[tuple[str, str, str]]:
+        """Where it took the process with it."""
+        return frozenset(one.place for one in self.failures if one.row.result is TestResult.CRASHED)
+
+    @cached_property
+    def files(self) -> frozenset[str]:
+        return frozenset(failure.file for failure in self.failures)
+
+    @cached_property
+    def is_of_setup(self) -> bool:
+        return all(failure.row.result is TestResult.ERROR for failure in self.failures)
+
+    @cached_property
+    def is_consequence(self) -> bool:
+        return is_consequence(self.first.message)
+
+    @cached_property
     def first(self) -> Failure:
         return min(self.failures, key=lambda failure: (failure.began, failure.place, failure.row.node_id))
 
-    @property
+    @cached_property
     def interval(self) -> tuple[str, str]:
         """After which night and until which it began."""
         latest_good = max(failure.good_until or _FIRST_EVER for failure in self.failures)
         return latest_good, min(failure.began for failure in self.failures)
+
+    @cached_property
+    def common_nights(self) -> tuple[str, ...]:
+        """The nights on which all of it was bad, where these are the same for all."""
+        every = {one.bad_on for one in self.failures}
+        return next(iter(every)) if len(every) == 1 else ()
+
+    @cached_property
+    def came_again(self) -> bool:
+        """It was there, was away, and came again."""
+        return any(one.began > night for one in self.failures for night in self.common_nights)
+
+    @cached_property
+    def size(self) -> tuple[int, tuple[str, ...]]:
+        return len(self.failures), self.key
 
 
 def incidents_of(failures: Sequence[Failure]) -> tuple[Incident, ...]:
@@ -108,21 +143,22 @@ def _split(key: tuple[str, ...], failures: Sequence[Failure]) -> list[_Group]:
     """Of an error that could have many causes, what began at different times is kept apart."""
     if len(key) == 2 or key[1] == "flaky":  # noqa: PLR2004 - (signature, apart)
         return [_Group(key, tuple(failures))]
-    groups: list[_Group] = []
+    parts: list[list[Failure]] = []
+    after = until = _FIRST_EVER
     for failure in sorted(failures, key=lambda one: (one.began, one.good_until or _FIRST_EVER)):
-        with_it = (*groups[-1].failures, failure) if groups else (failure,)
-        together = _Group(key, with_it)
-        if groups and together.interval[0] < together.interval[1]:
-            groups[-1] = together
-        else:
-            groups.append(_Group((*key, failure.began), (failure,)))
+        after, until = max(after, failure.good_until or _FIRST_EVER), min(until, failure.began)
+        if after >= until:  # it began at another time than those before it
+            parts.append([])
+            after, until = failure.good_until or _FIRST_EVER, failure.began
+        parts[-1].append(failure)
+    groups = [_Group(key, tuple(part)) for part in parts]
     return [_Group((*key, group.first.began), group.failures) for group in groups]
 
 
 def _without_consequences(groups: Sequence[_Group]) -> list[_Group]:
     """Put what an error leaves behind to that error, where only one can have left it."""
     into: dict[tuple[str, ...], _Group] = {}
-    for group in groups:
+    for group in filter(_can_be_caused, groups):
         causes = [other for other in groups if other is not group and _can_cause(other, group)]
         if len(causes) == 1 and causes[0].key not in into:
             into[group.key] = causes[0]
@@ -134,43 +170,37 @@ def _joined(group: _Group, others: Sequence[_Group]) -> _Group:
     return _Group(group.key, (*group.failures, *chain.from_iterable(other.failures for other in others)))
 
 
+def _can_be_caused(group: _Group) -> bool:
+    """Asked first, because most errors of a night in which everything breaks cannot be."""
+    return not group.key[1] and (group.is_consequence or group.is_of_setup or len(group.common_nights) > 1)
+
+
 def _can_cause(cause: _Group, group: _Group) -> bool:
-    if cause.key[1] != group.key[1] or cause.key[1]:
+    if cause.key[1] or group.key[1]:
         return False
     began = min(cause.interval[1], group.interval[1])
     if max(cause.interval[0], group.interval[0]) >= began:
         return False  # they began at different times
-    crashed = {one.place for one in cause.failures if one.row.result is TestResult.CRASHED}
-    if crashed >= group.places and is_consequence(group.first.message):
-        return not any(one.row.result is TestResult.CRASHED for one in group.failures)
+    if cause.crashed >= group.places and group.is_consequence:
+        return not group.crashed
     if cause.places != group.places:
         return False
     return _leaves_behind(cause, group) or _one_fixture(cause, group) or _came_and_went(cause, group)
 
 
 def _leaves_behind(cause: _Group, group: _Group) -> bool:
-    return is_consequence(group.first.message) and not is_consequence(cause.first.message)
+    return group.is_consequence and not cause.is_consequence
 
 
 def _one_fixture(cause: _Group, group: _Group) -> bool:
     """Errors in the set-up of one module: the larger group gives the name."""
-    files = {one.file for one in (*cause.failures, *group.failures)}
-    setups = all(one.row.result is TestResult.ERROR for one in (*cause.failures, *group.failures))
-    larger = (len(cause.failures), cause.key) > (len(group.failures), group.key)
-    return len(files) == 1 and setups and larger
+    setups = cause.is_of_setup and group.is_of_setup
+    return setups and cause.size > group.size and len(cause.files | group.files) == 1
 
 
 def _came_and_went(cause: _Group, group: _Group) -> bool:
     """Both were there on the same nights, more than once: that is no chance."""
-    nights = _common_nights(cause)
-    again = any(one.began > night for one in cause.failures for night in nights)
-    larger = (len(cause.failures), cause.key) > (len(group.failures), group.key)
-    return again and larger and nights == _common_nights(group)
-
-
-def _common_nights(group: _Group) -> tuple[str, ...]:
-    every = {one.bad_on for one in group.failures}
-    return next(iter(every)) if len(every) == 1 else ()
+    return cause.came_again and cause.size > group.size and cause.common_nights == group.common_nights
 
 
 def _incident(group: _Group) -> Incident:

@@ -85,7 +85,7 @@ def _incident(one: Incident) -> str:
     more = len(names) - len(tests)
     tests += [f"- {plural(more, 'more test')}"] if more > 0 else []
     title = f"### {LETTERS[one.verdict]} {word_of(one.verdict)}: {escape_cell(short_line(one.title, 300))}"
-    lines = [title, "", incident_line(one), "", *facts, *tests, ""]
+    lines = [title, "", escape_cell(incident_line(one)), "", *facts, *tests, ""]
     block = (
         code_block(excerpt(one.message, lines=15, characters=_MESSAGE_CHARACTERS))
         if one.message.strip()

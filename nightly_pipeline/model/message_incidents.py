@@ -69,7 +69,8 @@ def incident_message(
 
 
 def _notification(incident: Incident) -> str:
-    text = f"{_word(incident)} incident: {one_line(incident.title)}, {_extent(incident)}"
+    word = "Incident" if incident.verdict is Verdict.UNKNOWN else f"{_word(incident)} incident"
+    text = f"{word}: {one_line(incident.title)}, {_extent(incident)}"
     return escape_mrkdwn(short_line(text, 500))
 
 

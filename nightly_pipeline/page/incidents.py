@@ -16,7 +16,7 @@ _LONGEST_TITLE, _LONGEST_TEST, _LONG_MESSAGE = 300, 1_000, 8_000
 
 @dataclass(frozen=True)
 class IncidentShown:
-    """One incident. `tests` is text, one a line: there may be thousands."""
+    """One incident. `tests` is text, one a line: there may be thousands; `only` is the one where it is alone."""
 
     anchor: str
     id: str
@@ -24,6 +24,7 @@ class IncidentShown:
     word: str
     letter: str
     title: str
+    only: str
     reach: str
     cells: tuple[str, ...]
     owners: str
@@ -48,6 +49,7 @@ def _shown(one: Incident) -> IncidentShown:
         word=word_of(one.verdict),
         letter=LETTERS[one.verdict],
         title=short_line(one.title, _LONGEST_TITLE) or "an error without words",
+        only=short_line(one.tests[0].node_id, _LONGEST_TEST) if len(one.tests) == 1 else "",
         reach=incident_line(one),
         cells=tuple("/".join(cell) for cell in one.cells),
         owners=short_line(", ".join(one.owners), 400),
