@@ -18,8 +18,11 @@ _DATE = r"\d{4}[-/]\d{2}[-/]\d{2}"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _COUNTED = (
     r"(?:pid|ppid|tid|process|thread|worker|rank|request|attempt|retry|try|step|iteration|epoch|batch|seed|index|row|"
-    r"line|column|col|char|offset|position|port|gpu|device|cuda|gw|fd|token|sequence|seq|block|node|job|task|container)"
+    r"line|column|col|char|offset|position|port|gpu|device|cuda|gw|fd|token|sequence|seq|seqnum|numelin|numelout|block|"
+    r"node|job|task|container)"
 )
+_RATE = r"(?:(?:tok(?:en)?s?|req(?:uest)?s?|samples?|images?|it(?:er)?s?|ops|[kKMG]i?B)/s(?:ec)?|[tr]ps)"
+_POD = "[bcdfghjklmnpqrstvwxz2456789]"  # the letters that names of pods are made of
 _ID_WORDS = r"(?:chatcmpl|cmpl|req|request|job|task|run|session|trace|span|resp|msg|id|call|container|pod)"
 _TEMPORARY = ("/tmp/", "/var/tmp/", "/var/folders/", "/private/", "/dev/shm/", "/run/user/")  # noqa: S108 - read only
 _RANDOM_PART = re.compile(r"tmp[\w-]{6,}|(?<![A-Za-z])[0-9a-f]{7,}(?![A-Za-z])|\d{4,}")
@@ -83,11 +86,18 @@ def _before_prefixed(found: str) -> str:
     return f"{_DASH.split(found)[0]}-<n>"
 
 
+def _before_place(found: str) -> str:
+    return f"{_DASH.split(found)[0]}_<n>"
+
+
 def _before_bracket(found: str) -> str:
     return f"{_BRACKET.split(found)[0].strip()} <n>"
 
 
 RULES = (
+    Rule(
+        "log_stamp", rf"\b[IWEF]\d{{4}} {_CLOCK}", lambda found: f"{found[0]} <time>"
+    ),  # glog's: month and day
     Rule("put_in", r"<(?:path|tmp)>(?:/[\w.@+~#-]*)?|<[a-z]+>", _kept),
     Rule("url", r"\b[a-z]{2,10}://(?:\[[0-9a-fA-F:]*\]|<host>|[^\s/:'\"<>]+)(?::\d+|:<port>)?", _url),
     Rule(
@@ -108,6 +118,8 @@ RULES = (
         _word("<time>"),
     ),
     Rule("clock", rf"\b(?:\d{{2}}-\d{{2}}\s)?{_CLOCK}\b", _word("<time>")),
+    Rule("named_host", r"\bip-\d{1,3}(?:-\d{1,3}){3}(?:\.[\w-]{1,63}){0,6}(?::\d+)?", _word("<host>")),
+    Rule("pod", rf"(?<=[a-z0-9]-){_POD}{{6,10}}-{_POD}{{5}}\b(?::\d+)?", _word("<n>")),
     Rule("host", r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b|\blocalhost:\d+\b", _word("<host>")),
     Rule(
         "version",
@@ -117,7 +129,11 @@ RULES = (
     Rule("dotted", r"\b\d+(?:\.\d+){2,}[\w.+-]*", _kept),
     Rule("named_id", rf"\b(?:\w{{1,30}}_)?{_ID_WORDS}['\"]?\s?[:=]\s?['\"]?[\w-]*\d[\w-]*", _before_id),
     Rule("prefixed_id", rf"\b{_ID_WORDS}[-_](?=[A-Za-z]*\d)[A-Za-z0-9-]{{6,}}\b", _before_prefixed),
-    Rule("size", rf"(?<![\w.]){_NUMBER}\s?(?:[KMGTP]i?B|[kKMGT]i?b|bytes?|B)\b", _word("<size>")),
+    Rule(
+        "model", r"(?<![\w.-])[A-Za-z][\w.]{0,30}(?:-[\w.]{1,30}){0,6}-(?:\dx)?\d{1,4}(?:\.\d)?[BbM]\b", _kept
+    ),
+    Rule("rate", rf"(?<![\w.]){_NUMBER}\s?{_RATE}(?!\w)", _word("<rate>")),
+    Rule("size", rf"(?<![\w.]){_NUMBER}\s?(?:[kKMGTP]i?B|[kKMGT]i?b|bytes?|B)\b", _word("<size>")),
     Rule("percent", rf"(?<![\w.]){_NUMBER}\s?%", _word("<percent>")),
     Rule("duration", rf"(?<![\w.])(?:\d+\s?[hm]\s?)*{_NUMBER}\s?{_UNITS}\b", _word("<duration>")),
     Rule("of", r"(?<![\w.])\d+\s?/\s?\d+\b(?!\.\d)", _word("<n>/<n>")),
@@ -127,6 +143,8 @@ RULES = (
         rf"\b(?i:{_COUNTED})(?:s|_?id|_?no|_?number)?['\"]?\s?[\s#:=_-]{{0,2}}\d+\b(?!\.\d)",
         _before_number,
     ),
+    Rule("of_many", r"\b(?:EngineCore|Vllm[Ww]orker|Worker)(?:[_-](?:[DTPE]P)?\d+){1,4}\b", _before_place),
+    Rule("unbounded", r"(?<=difference: )inf\b", _word("<number>")),
     Rule(
         "code_line",
         r"(?:(?<=\.py)|(?<=\.cu)|(?<=\.cpp)|(?<=\.rs)|(?<=\.go)|(?<=\.h)):\d+(?::\d+)?",

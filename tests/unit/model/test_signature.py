@@ -12,6 +12,7 @@ from nightly_pipeline.model.signature import MOST_KEPT, normalised, says_little,
 WORDS = """
 assert 12 == 0x7f 1.5 s /tmp/ab/c.py:12 tensor( ) < > <n> <tmp>/ :// localhost:80 2026-11-22 14:07:35 Nov 3 % 5 / 7
 E id= req_ab12cd34 pid . - _ : , 1e5 gw3 index deadbeef12 v1.2 KiB 1h
+E1122 tok/s ip-10-0-12-34.ec2.internal EngineCore_DP0 Worker_TP1 Llama-3.1-8B 7B w-6d4cf56db6-x8kzq difference: inf 5 kB
 """
 FRAGMENTS = st.sampled_from(
     [
@@ -48,7 +49,36 @@ DIFFERENT_CAUSES = [
     "needs CUDA 12.8",
     "needs CUDA 12.9",
     "never ended: the process ended while it was running",
+    "RuntimeError: CUDA error: no kernel image is available for execution on the device",
+    "RuntimeError: CUDA error: misaligned address",
+    "ModuleNotFoundError: No module named 'flashinfer'",
+    "AttributeError: 'NoneType' object has no attribute 'shape'",
+    "AttributeError: 'NoneType' object has no attribute 'dtype'",
+    "404 for http://localhost:8000/v1/models",
+    "404 for http://localhost:8000/v1/completions",
+    "RuntimeError: mat1 and mat2 shapes cannot be multiplied (1x4096 and 2048x512)",
+    "RuntimeError: mat1 and mat2 shapes cannot be multiplied (8x128 and 64x512)",
+    "ImportError: libcudart.so.12: cannot open shared object file",
+    "ImportError: libcudart.so.13: cannot open shared object file",
+    "ImportError: /opt/x/_C.abi3.so: undefined symbol: _ZN3c104cuda9SetDeviceEi",
+    "ImportError: /opt/x/_C.abi3.so: undefined symbol: _ZN3c105ErrorC2E",
+    "ValueError: quantization int4 is not supported",
+    "ValueError: quantization int8 is not supported",
+    "cannot load meta-llama/Llama-3.1-8B",
+    "cannot load meta-llama/Llama-3.1-70B",
+    "cannot load Qwen2.5-7B-Instruct",
+    "cannot load Mixtral-8x7B",
+    "Greatest relative difference: nan at index (9, 1)",
+    "Greatest relative difference: inf at index (9, 1)",
+    "OSError: [Errno 28] No space left on device",
+    "OSError: [Errno 98] Address already in use",
+    "ConnectError: https://registry.example.org unreachable",
+    "ConnectError: https://models.example.org unreachable",
+    "NotImplementedError: Could not run 'aten::_scaled_mm'",
+    "NotImplementedError: Could not run 'aten::_int_mm'",
 ]
+SMALL = st.integers(0, 255)
+POD = st.text("bcdfghjklmnpqrstvwxz2456789", min_size=4, max_size=4).map("x{}".format)
 HASHES = st.text("0123456789abcdef", min_size=8, max_size=64)
 NOISE = {
     "RuntimeError: <Engine object at {}> is closed": st.integers(0, 2**64).map(hex),
@@ -77,6 +107,24 @@ NOISE = {
     "Mismatched elements: {} / 1024": st.integers(1, 1024),
     "request_id='{}' failed": st.uuids(),
     "chatcmpl-{} was aborted": st.uuids().map(lambda value: value.hex),
+    "worker on ip-{}.ec2.internal died": st.tuples(SMALL, SMALL, SMALL, SMALL).map(
+        lambda at: "-".join(map(str, at))
+    ),
+    "pod vllm-worker-{} was evicted": st.tuples(POD, POD, POD).map(lambda at: f"{at[0]}{at[1]}-{at[2]}"),
+    "Failed core proc(s): {{'EngineCore_{}': 1}}": st.integers(0, 64) | st.integers(0, 64).map("DP{}".format),
+    "(Worker_{}) died": st.tuples(st.integers(0, 8), st.integers(0, 8)).map(
+        lambda at: f"DP{at[0]}_TP{at[1]}"
+    ),
+    "throughput {} tok/s below 600 tok/s": st.integers(0, 10**6)
+    | st.floats(0.01, 10**6).map("{:.1f}".format),
+    "Greatest relative difference: {} at index (3, 1)": st.just("inf") | st.floats(1e-6, 1e3).map(str),
+    "Killed process 7 (python) total-vm:{}kB": st.integers(0, 10**9),
+    "[rank0]:[E{} Group.cpp:629] WorkNCCL(SeqNum=7, OpType=ALLREDUCE)": st.datetimes().map(
+        lambda at: f"{at:%m%d %H:%M:%S}.123456789"
+    ),
+    "WorkNCCL(SeqNum={}, OpType=ALLREDUCE)": st.integers(0, 10**6),
+    "Connect to 172.17.0.3<{}> failed": st.integers(10_000, 65_535),
+    "process died (pid={}, ip=10.0.0.1)": st.integers(1, 4_194_304),
     "[gw0] tests/unit/test_{}.py::test_x crashed": st.from_regex(r"[a-z]{1,9}", fullmatch=True),
 }
 
@@ -181,6 +229,11 @@ def test_a_title_says_so_when_there_is_no_message():
         "a1" * 50_000,
         "id=" * 30_000,
         "-" * 100_000,
+        "a-" * 50_000,
+        "a-7-" * 30_000,
+        "ip-1-1-1-1." * 10_000,
+        "EngineCore_0_" * 10_000,
+        "b" * 6 + "-bbbbb" * 20_000,
     ],
 )
 def test_a_huge_or_hostile_text_takes_little_time_and_leaves_little(text):
