@@ -4,8 +4,8 @@
 
 import dagster as dg
 
+from nightly_pipeline.assets.entries import entry_options, runtime_image
 from nightly_pipeline.assets.metadata import Metadata, console_links, image_metadata, publication_metadata
-from nightly_pipeline.assets.naming import cell_group, priority_tags
 from nightly_pipeline.assets.night_run import night_run, reuses_good_results
 from nightly_pipeline.assets.output import print_line
 from nightly_pipeline.assets.workplace import Workplace
@@ -22,14 +22,8 @@ def image_asset(planned: PlannedImage, partitions: dg.PartitionsDefinition) -> d
     """The asset of one image of one cell."""
 
     @dg.asset(
-        key=list(planned.key),
-        deps=[list(key) for key in planned.depends_on],
-        partitions_def=partitions,
-        op_tags=priority_tags(planned.key),
-        group_name=cell_group(planned.framework, planned.arch),
-        pool=planned.runner,
+        **entry_options(planned, partitions),
         kinds={"docker"},
-        tags={"framework": planned.framework, "arch": planned.arch, "runner": planned.runner},
         description=(
             f"The {planned.kind} image of {planned.framework} for {planned.platform}, built from "
             f"`{planned.dockerfile}` and pushed as `{planned.moving_tag}`."
@@ -100,26 +94,18 @@ def publication_asset(
     """The asset of one cell's published image."""
 
     @dg.asset(
-        key=list(planned.key),
-        deps=[list(key) for key in planned.depends_on],
-        partitions_def=partitions,
-        op_tags=priority_tags(planned.key),
-        group_name=cell_group(planned.framework, planned.arch),
+        **entry_options(planned, partitions),
         kinds={"docker"},
-        tags={"framework": planned.framework, "arch": planned.arch},
         description=(
             f"The runtime image of {planned.framework} for {planned.platform}, the same digest in "
             f"{' and '.join(planned.registries)}, as `{planned.moving_tag}`."
         ),
     )
     def published(context: dg.AssetExecutionContext, workplace: Workplace) -> Result:
-        night, records = night_run(context, workplace.settings()), workplace.records()
-        image = records.good_image(
-            night.partition, planned.framework, planned.arch, "runtime", prefer=night.image_runs
-        )
+        night = night_run(context, workplace.settings())
         outcome = publish_image(
             planned,
-            image,
+            runtime_image(planned, night, workplace.records()),
             workplace.publish_tools(),
             print_line,
             date=night.partition,
@@ -134,32 +120,22 @@ def index_asset(planned: PlannedIndex, partitions: dg.PartitionsDefinition) -> d
     """The asset of one framework's multi-arch index."""
 
     @dg.asset(
-        key=list(planned.key),
-        deps=[list(key) for key in planned.depends_on],
-        partitions_def=partitions,
-        op_tags=priority_tags(planned.key),
-        group_name=cell_group(planned.framework, None),
+        **entry_options(planned, partitions),
         kinds={"docker"},
-        tags={"framework": planned.framework},
         description=(
             f"The {' and '.join(planned.platforms)} images of {planned.framework} joined into one index, as "
             f"`{planned.moving_tag}`. Refused when a platform is missing."
         ),
     )
     def multi_arch(context: dg.AssetExecutionContext, workplace: Workplace) -> Result:
-        night, records = night_run(context, workplace.settings()), workplace.records()
-        images = [
-            publication
+        night = night_run(context, workplace.settings())
+        images = (
+            workplace.records().published(night.partition, planned.framework, arch, prefer=night.image_runs)
             for arch in planned.architectures
-            if (
-                publication := records.published(
-                    night.partition, planned.framework, arch, prefer=night.image_runs
-                )
-            )
-        ]
+        )
         outcome = publish_index(
             planned,
-            images,
+            [image for image in images if image],
             workplace.publish_tools(),
             print_line,
             date=night.partition,

@@ -4,8 +4,8 @@
 
 import dagster as dg
 
+from nightly_pipeline.assets.entries import entry_options, runtime_image
 from nightly_pipeline.assets.metadata import stage_metadata
-from nightly_pipeline.assets.naming import cell_group, priority_tags
 from nightly_pipeline.assets.night_run import night_run
 from nightly_pipeline.assets.output import print_line
 from nightly_pipeline.assets.workplace import Workplace
@@ -25,36 +25,16 @@ def stage_asset(planned: PlannedStage, partitions: dg.PartitionsDefinition) -> d
     )
 
     @dg.asset(
-        key=list(planned.key),
-        deps=[list(key) for key in planned.depends_on],
-        partitions_def=partitions,
-        op_tags=priority_tags(planned.key),
-        group_name=cell_group(planned.framework, planned.arch),
-        pool=planned.runner,
+        **entry_options(planned, partitions),
         kinds={"docker", "pytest"},
-        tags={
-            "framework": planned.framework,
-            "arch": planned.arch,
-            "stage": planned.stage,
-            "runner": planned.runner,
-        },
         check_specs=[check],
         description=_description(planned),
     )
     def stage(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.MaterializeResult:
         outcome = _stage_outcome(context, workplace, planned)
-        metadata = stage_metadata(outcome, workplace.records())
         return dg.MaterializeResult(
-            metadata=metadata,
-            check_results=[
-                dg.AssetCheckResult(
-                    check_name=check.name,
-                    passed=outcome.status in GOOD_STAGE,
-                    severity=dg.AssetCheckSeverity.ERROR,
-                    description=_sentence(outcome),
-                    metadata={"status": outcome.status.value, **outcome.counts.model_dump()},
-                )
-            ],
+            metadata=stage_metadata(outcome, workplace.records()),
+            check_results=[_check_result(check.name, outcome)],
         )
 
     return stage
@@ -69,12 +49,20 @@ def _stage_outcome(
     context: dg.AssetExecutionContext, workplace: Workplace, planned: PlannedStage
 ) -> StageOutcome:
     night = night_run(context, workplace.settings())
-    image = workplace.records().good_image(
-        night.partition, planned.framework, planned.arch, "runtime", prefer=night.image_runs
-    )
+    image = runtime_image(planned, night, workplace.records())
     with workplace.workspace(night.run_id, planned.key) as workspace:
         run = StageRun(planned=planned, date=night.partition, run_id=night.run_id, image=image)
         return run_stage(run, workplace.stage_tools(workspace), print_line)
+
+
+def _check_result(name: str, outcome: StageOutcome) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=outcome.status in GOOD_STAGE,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=_sentence(outcome),
+        metadata={"status": outcome.status.value, **outcome.counts.model_dump()},
+    )
 
 
 def _sentence(outcome: StageOutcome) -> str:
