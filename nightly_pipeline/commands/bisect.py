@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nightly_pipeline.commands.options import console, format_option, night_of, print_json, profile_option
+from nightly_pipeline.commands.history import known_cell, past_night
+from nightly_pipeline.commands.options import console, format_option, print_json, profile_option
 from nightly_pipeline.errors import RecordError, UsageError
 from nightly_pipeline.settings import Settings, load_settings
 
@@ -71,7 +72,10 @@ def bisect(
 
     settings = load_settings(profile)
     cell = {name: options[name] for name in ("framework", "arch", "stage")}
-    good, bad = (_night(settings, options[name]) for name in ("good", "bad"))
+    known_cell(settings, **cell)
+    good, bad = (
+        past_night(options[name], f"--{name}") if options[name] else None for name in ("good", "bad")
+    )
     question = Question(_test(settings, test, **cell), good=good, bad=bad)
     search = open_search(settings, question, restart=restart)
     record = search.record
@@ -85,10 +89,6 @@ def bisect(
     else:
         console().print(bisect_plan(record) if dry_run else bisect_answer(record))
     sys.exit(0 if dry_run or record.state is State.FOUND else RecordError.exit_code)
-
-
-def _night(settings: Settings, text: str | None) -> str | None:
-    return night_of(settings, text) if text else None
 
 
 def _progress(line: str) -> None:

@@ -67,8 +67,17 @@ def known_good_run_tag(framework: str, run_id: str) -> str:
     return f"{known_good_tag(framework)}-run-{short_run_id(run_id)}"
 
 
+def search_tag(framework: str, arch: str, search: str, commit: str) -> str:
+    """The runtime image that a search for a bad commit built of one commit (never moves).
+
+    >>> search_tag("vllm", "amd64", "0f3a9c025d1e", "c95dbe7d7c28a0b1c2d3")
+    'bisect-vllm-amd64-0f3a9c025d1e-c95dbe7d7c28'
+    """
+    return f"bisect-{framework}-{arch}-{search}-{commit[:12]}"
+
+
 def framework_of_run_tag(tag: str, frameworks: Iterable[str], architectures: Iterable[str]) -> str | None:
-    """The framework whose run a tag is of; None for a tag that moves, or that none of ours is spelled like.
+    """The framework whose run or search a tag is of; None for one that moves, or that none of ours is spelled like.
 
     >>> framework_of_run_tag("nightly-vllm-amd64-run-1f3a9c02", ["vllm"], ["amd64"])
     'vllm'
@@ -78,7 +87,8 @@ def framework_of_run_tag(tag: str, frameworks: Iterable[str], architectures: Ite
     for framework in frameworks:
         name = re.escape(framework)
         stems = f"(nightly|known-good)-{name}(-({archs}))?|main-{name}-framework-({archs})"
-        if re.fullmatch(f"({stems})-run-[0-9a-f]{{8}}", tag):
+        search = f"bisect-{name}-({archs})-[0-9a-f]{{12}}-[0-9a-f]{{12}}"
+        if re.fullmatch(f"({stems})-run-[0-9a-f]{{8}}|{search}", tag):
             return framework
     return None
 

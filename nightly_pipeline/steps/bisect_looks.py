@@ -26,6 +26,7 @@ from nightly_pipeline.model.judgement import Commit
 from nightly_pipeline.model.outcomes import ImageOutcome, ImageStatus
 from nightly_pipeline.model.plan import Key, PlannedImage, PlannedStage
 from nightly_pipeline.model.requests import Revision
+from nightly_pipeline.model.tags import search_tag
 from nightly_pipeline.model.untrusted import first_line
 from nightly_pipeline.steps.build import BuildTools
 from nightly_pipeline.steps.build_requests import BuildPlace, ImageRun, build_request
@@ -115,7 +116,8 @@ class Looks:
         run = ImageRun(self.image, today.date().isoformat(), self.name, revision, files, self.bases)
         with self.workspace(f"bisect-{self.name}", (commit.revision[:12], "build")) as folder:
             tools = self.build_tools(folder)
-            reference = tools.registry.reference(f"bisect-{self.name}-{commit.revision[:12]}")
+            tag = search_tag(self.image.framework, self.image.arch, self.name, commit.revision)
+            reference = tools.registry.reference(tag)
             with tools.logins.docker_config() as docker_config:
                 place = BuildPlace(
                     push_reference=reference,

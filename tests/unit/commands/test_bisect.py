@@ -79,7 +79,8 @@ def test_the_plan_is_json_too(bisect):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("test_x", "--good", "2026-13-45"), 2, "'2026-13-45' is no date"),
+        (("test_x", "--good", "2026-13-45"), 2, "--good: '2026-13-45' is no date"),
+        (("test_x", "--framework", "vlm"), 2, "perhaps you meant 'vllm'"),
         (("test_x", "--bad", "soon"), 2, "Write it as YYYY-MM-DD"),
         (("test_x", "--bad", "2999-01-01"), 2, "lies in the future"),
         (("test_x", "--good", night(2), "--bad", night(1)), 2, "must be before the bad one"),

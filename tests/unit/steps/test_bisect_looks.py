@@ -156,8 +156,8 @@ def test_a_commit_is_built_under_a_tag_of_the_search_and_moves_no_other(world):
     registry = world.build_tools(None).registry
     look = world.at_commit(COMMIT)
     assert (look.finding, look.built, look.name) == (Finding.GOOD, True, COMMIT.revision)
-    assert set(registry.tags) == {f"bisect-abc123-{COMMIT.revision[:12]}"}
-    assert look.digest == registry.tags[f"bisect-abc123-{COMMIT.revision[:12]}"]
+    assert set(registry.tags) == {f"bisect-vllm-amd64-abc123-{COMMIT.revision[:12]}"}
+    assert look.digest == registry.tags[f"bisect-vllm-amd64-abc123-{COMMIT.revision[:12]}"]
 
 
 def test_a_commit_that_does_not_build_cannot_tell(world):

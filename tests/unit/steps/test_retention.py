@@ -8,13 +8,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from nightly_pipeline.errors import RegistryError, RegistryUnavailable
+from nightly_pipeline.model.bisect_record import bisect_id
 from nightly_pipeline.model.oci import INDEX_TYPE, MANIFEST_TYPE
 from nightly_pipeline.model.promotion import PromotedImage, PromotionRecord
 from nightly_pipeline.model.retention import Lifetime
+from nightly_pipeline.model.tags import search_tag
 from nightly_pipeline.steps.promotion_records import PromotionRecords
 from nightly_pipeline.steps.retention import RetentionRule, RetentionTools, apply_retention, as_json
 from tests.fakes.registry_memory import MemoryRegistry
 from tests.fakes.store import MemoryStore
+from tests.unit.model.pasts import TEST
 
 NOW = datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
 RULE = RetentionRule(Lifetime(days=30), promotions=2, cache_days=30)
@@ -68,6 +71,16 @@ def test_old_nights_go_from_every_registry_with_all_that_is_theirs(tools, ecr, a
         )  # two images of an index, a manifest and an attestation each; their index
     assert all(outcome.is_good for outcome in outcomes)
     assert [len(outcome.deleted) for outcome in outcomes] == [7, 7, 0]
+
+
+def test_what_a_search_built_goes_like_a_night_and_does_not_keep_one(tools, ecr):
+    """A commit's image may be the very image of a night: then both of its tags are of the past."""
+    old, same = night(ecr, "aaaaaaaa", 31)[0], bisect_id(TEST, "2026-11-01", "2026-11-09")
+    other = ecr.add_image("linux/amd64", labels={"io.nightly.date": "2026-10-01"}, layer=b"built by a search")
+    ecr.tags[search_tag("vllm", "amd64", same, "c0ffee" * 7)] = other
+    ecr.tags[search_tag("vllm", "amd64", same, "beef" * 10)] = old
+    apply(tools)
+    assert ecr.tags == {}
 
 
 def test_without_delete_nothing_goes_and_all_is_said(tools, ecr):
