@@ -16,7 +16,7 @@ from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.model.history import EntryRow, TestRow
 from nightly_pipeline.model.metrics import BuildMetrics, step_seconds
 from nightly_pipeline.model.night_rows import entry_rows_of, night_row_of
-from nightly_pipeline.model.outcomes import ImageOutcome, StageOutcome
+from nightly_pipeline.model.outcomes import ImageOutcome, StageCounts, StageOutcome
 from nightly_pipeline.model.plan import Key, Plan
 from nightly_pipeline.model.report import Outcome, Report, RunFacts, RunState, key_of
 from nightly_pipeline.steps.evidence import EVIDENCE_ARTIFACT, remembered_tests
@@ -73,13 +73,16 @@ def remember(
             if run.run_id in before and not records.outcomes(date, run.run_id):
                 gone.append(f"run {run.run_id}")
                 continue
-            tests, missing = _remember_run(date, run, plan, records, history)
+            tests, missing, unkept = _remember_run(date, run, plan, records, history)
         except NightlyError as error:
             problems.append(f"run {run.run_id} could not be remembered: {error.message}")
         else:
             done.append(run.run_id)
             rows += tests
             gone += missing
+            problems += [
+                f"the tests of {stage} are not remembered: its evidence could not be kept" for stage in unkept
+            ]
     return Remembered(tuple(done), rows, tuple(gone), tuple(problems))
 
 
@@ -92,20 +95,26 @@ def _remembered_runs(date: str, history: History) -> set[str]:
 
 def _remember_run(
     date: str, run: RunFacts, plan: Plan, records: NightRecords, history: History
-) -> tuple[int, list[str]]:
-    """Write one run down; return how many tests that were, and the stages whose evidence is gone."""
+) -> tuple[int, list[str], list[str]]:
+    """Write one run down; return how many tests that were, stages whose evidence is gone, and where none was kept."""
     report = gather_report(date, plan, [run], records)
     known = set(records.outcomes(date, run.run_id))
-    tests, gone = list[TestRow](), list[StageOutcome]()
+    tests, gone, unkept = list[TestRow](), list[StageOutcome](), list[StageOutcome]()
     for stage in report.stages:
         found = remembered_tests(stage, records.store, report.source_revision)
         if found is not None:
             tests += found
         elif EVIDENCE_ARTIFACT in stage.artifacts:
             gone.append(stage)
+        elif stage.counts != StageCounts():
+            unkept.append(stage)
     tests += _known_before(date, run.run_id, gone, history)
     history.write(night_row_of(report), _entries(report, run, known, records), tests)
-    return len(tests), [f"{stage.framework}/{stage.arch}/{stage.stage}" for stage in gone]
+    return len(tests), [_label(stage) for stage in gone], [_label(stage) for stage in unkept]
+
+
+def _label(stage: StageOutcome) -> str:
+    return f"{stage.framework}/{stage.arch}/{stage.stage}"
 
 
 def _known_before(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,7 +105,7 @@ def run_stage(run: StageRun, tools: StageTools, log: LineSink) -> StageOutcome:
     finally:
         fields["message"] = masked(fields["message"] or "", _secrets(run.planned, tools).values()) or None
         outcome = _outcome(run, fields, started=started, duration_s=monotonic() - clock)
-        outcome = outcome.model_copy(update={"artifacts": _keep(run, tools)})
+        outcome = outcome.model_copy(update={"artifacts": _keep(run, tools, log)})
         tools.records.write_outcome(outcome)
     return outcome
 
@@ -240,10 +239,10 @@ def _export(run: StageRun, tools: StageTools, evidence: StageEvidence, problem: 
     (tools.workspace / NODE_IDS_FILE).write_text(ids, encoding="utf-8", errors="backslashreplace")
 
 
-def _keep(run: StageRun, tools: StageTools) -> dict[str, str]:
+def _keep(run: StageRun, tools: StageTools, log: LineSink) -> dict[str, str]:
     """Keep whatever there is: after a failure on the way, that is the part that says why.
 
-    What cannot be kept is left out; the outcome matters more.
+    What cannot be kept is left out and said; the outcome matters more.
     """
     files: dict[Literal["evidence", "junit", "log", "node_ids"], Path] = {
         "evidence": tools.workspace / EVIDENCE_FILE,
@@ -254,8 +253,10 @@ def _keep(run: StageRun, tools: StageTools) -> dict[str, str]:
     kept: dict[str, str] = {}
     for name, path in files.items():
         if path.is_file():
-            with suppress(NightlyError, OSError):
+            try:
                 kept[name] = tools.records.keep_file(run.date, run.run_id, run.planned.key, path)
+            except (NightlyError, OSError) as error:
+                log(f"{path.name} could not be kept: {error}")
     return kept
 
 

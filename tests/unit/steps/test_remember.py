@@ -100,6 +100,18 @@ def test_evidence_that_was_pruned_does_not_wipe_what_was_remembered(records, his
     assert len(history.tests(DATE)) == 1
 
 
+def test_a_stage_that_ran_and_whose_evidence_could_not_be_kept_is_told(records, history):
+    records.write_outcome(stage("vllm", "amd64", "unit", artifacts={}))
+    blocked = stage("vllm", "amd64", "integration", status="blocked", counts={}, artifacts={})
+    records.write_outcome(blocked)
+    planned = (*run().planned, key_of(blocked))
+    said = remember(DATE, [run(planned=planned, started=planned)], PLAN, records, history)
+    assert said.problems == (
+        "the tests of vllm/amd64/unit are not remembered: its evidence could not be kept",
+    )
+    assert history.tests(DATE) == []
+
+
 def test_a_night_whose_artifacts_are_all_gone_stays_as_it_was_remembered(records, history):
     remember(DATE, [run()], PLAN, records, history)
     before = history.entries()
