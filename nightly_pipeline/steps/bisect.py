@@ -15,6 +15,7 @@ from nightly_pipeline.errors import NightlyError, RegistryUnavailable
 from nightly_pipeline.model.bisect import Finding, Search
 from nightly_pipeline.model.bisect_record import BisectRecord, Look, State
 from nightly_pipeline.model.judgement import Commit
+from nightly_pipeline.model.reading import plural
 
 _GO_ON = "The same command goes on."
 
@@ -125,7 +126,11 @@ class _UnderWay:
     def _build(self, commit: Commit) -> Look:
         built = self.record.builds - self.built_before
         if built >= self.limits.builds:
-            raise _Ended(State.STOPPED, f"{built} images were built", f"{_GO_ON} --max-builds allows more.")
+            raise _Ended(
+                State.STOPPED,
+                f"{plural(built, 'image')} built",
+                f"{_GO_ON} --max-builds allows more at once.",
+            )
         return self._look(partial(self.tools.look_at_commit, commit))
 
     def _rebuilt(self, night: str) -> Look:

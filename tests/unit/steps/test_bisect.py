@@ -11,6 +11,7 @@ from nightly_pipeline.model.bisect import Finding
 from nightly_pipeline.model.bisect_record import BisectRecord, Look, State, bisect_id
 from nightly_pipeline.model.history import TestIdentity
 from nightly_pipeline.model.judgement import Commit
+from nightly_pipeline.model.reading import plural
 from nightly_pipeline.steps.bisect import BisectTools, Limits, bisect
 
 TEST = TestIdentity(framework="vllm", arch="amd64", stage="unit", node_id="unit/test_a.py::test_b")
@@ -114,7 +115,7 @@ def test_a_search_that_was_stopped_goes_on_without_looking_twice(broken_by, buil
     world = World(2, 30, broken_by)
     stopped = bisect(world.record(), world.tools(), Limits(builds=builds))
     if stopped.state is State.STOPPED:
-        assert stopped.message == f"{builds} images were built"
+        assert stopped.message == plural(builds, "image") + " built"
         assert commit(broken_by) in stopped.culprits
     on_disk = BisectRecord.model_validate_json(stopped.model_dump_json())
     found = bisect(on_disk, world.tools(), PLENTY)
@@ -192,7 +193,7 @@ def test_an_end_that_is_gone_and_does_not_build_says_both_and_what_next():
 def test_an_end_is_not_built_beyond_the_limit():
     world = World(2, 4, 3, gone=frozenset({night(0)}))
     found = bisect(world.record(), world.tools(), Limits(builds=0))
-    assert (found.state, found.message) == (State.STOPPED, "0 images were built")
+    assert (found.state, found.message) == (State.STOPPED, "0 images built")
 
 
 def test_a_branch_that_was_set_back_is_not_called_one_commit():
