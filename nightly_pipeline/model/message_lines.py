@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nightly_pipeline.model.judgement import Verdict
 from nightly_pipeline.model.mrkdwn import escape_mrkdwn
 from nightly_pipeline.model.outcomes import StageOutcome, TestFailure
 from nightly_pipeline.model.reading import Item, counts_line
@@ -17,5 +18,7 @@ def tests_text(item: Item) -> str:
 
 def verdict_text(failure: TestFailure) -> str:
     """What is known of a failing test over time; empty where nothing is."""
+    if failure.verdict == Verdict.UNKNOWN:
+        return " not compared"
     known = [word for word in (failure.verdict, failure.since and f"since {failure.since}") if word]
     return f" {escape_mrkdwn(one_line(', '.join(known)))}" if known else ""

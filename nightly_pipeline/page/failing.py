@@ -19,6 +19,7 @@ _TESTS_LISTED = 50
 _TESTS_IN_A_BULK = 200
 _LONG_MESSAGE, _SHORT_MESSAGE = 8_000, 300
 _OUTPUT_LINES, _OUTPUT_CHARACTERS = 200, 10_000
+_OUTPUTS, _STAGES_LINKED = 10, 24
 _LONGEST_TEST = 1_000
 _TITLES = {
     Verdict.NEW: "New",
@@ -42,6 +43,15 @@ class TestShown:
     since: str
     incident: Linked | None
     strip: Strip | None
+    output: str = ""
+
+
+@dataclass(frozen=True)
+class StageLinks:
+    """Where the log, the JUnit file and the run of a stage are; `where` is empty where only one is in question."""
+
+    where: str
+    links: tuple[Linked, ...]
 
 
 @dataclass(frozen=True)
@@ -50,9 +60,9 @@ class SameMessage:
 
     Attributes:
         more: further tests, one a line: a browser copes with thousands of lines, not with thousands of elements.
-        output: what the first of them that has any left behind.
+        output: what all of them left behind, where that is the same; else each of the first tests has its own.
         facts: what is known over time, of a test that stands alone.
-        links: of the stage, of a test that stands alone or where all ran in one stage.
+        links: of the stages they ran in.
     """
 
     message: str
@@ -62,7 +72,7 @@ class SameMessage:
     count: int
     output: str
     facts: tuple[tuple[str, str], ...]
-    links: tuple[Linked, ...]
+    links: tuple[StageLinks, ...]
 
 
 @dataclass(frozen=True)
@@ -130,22 +140,38 @@ def _by_message(found: Sequence[Finding]) -> dict[str, list[Finding]]:
 
 
 def _group(message: str, tests: Sequence[Finding], anchors: dict[str, str], links: Links) -> SameMessage:
-    outputs = (one.failure.output for one in tests if one.failure and one.failure.output)
-    stages = {one.where: one.stage for one in tests}
-    stage = next(iter(stages.values()))
+    same = len({_output_of(one) for one in tests}) == 1
     return SameMessage(
         message=excerpt(message, lines=100, characters=_LONG_MESSAGE),
         first=short_line(first_line(message), 200),
-        tests=tuple(_test(one, anchors) for one in tests[:_TESTS_LISTED]),
+        tests=tuple(
+            _test(one, anchors, output=_output(one) if not same and position < _OUTPUTS else "")
+            for position, one in enumerate(tests[:_TESTS_LISTED])
+        ),
         more="\n".join(f"{one.where}  {name_of(one)}" for one in tests[_TESTS_LISTED:]),
         count=len(tests),
-        output=excerpt(next(outputs, ""), lines=_OUTPUT_LINES, characters=_OUTPUT_CHARACTERS),
+        output=_output(tests[0]) if same else "",
         facts=_facts(tests[0].story) if len(tests) == 1 else (),
-        links=outcome_links(stage, links) if stage and len(stages) == 1 else (),
+        links=tuple(_stage_links(tests, links)),
     )
 
 
-def _test(one: Finding, anchors: dict[str, str]) -> TestShown:
+def _output_of(one: Finding) -> str:
+    return (one.failure.output if one.failure else None) or ""
+
+
+def _output(one: Finding) -> str:
+    return excerpt(_output_of(one), lines=_OUTPUT_LINES, characters=_OUTPUT_CHARACTERS)
+
+
+def _stage_links(tests: Sequence[Finding], links: Links) -> Iterator[StageLinks]:
+    stages = {one.where: one.stage for one in tests}
+    for where, stage in list(stages.items())[:_STAGES_LINKED]:
+        if stage is not None:
+            yield StageLinks(where if len(stages) > 1 else "", outcome_links(stage, links))
+
+
+def _test(one: Finding, anchors: dict[str, str], *, output: str = "") -> TestShown:
     story, failure = one.story, one.failure
     incident = (story.incident if story else None) or (failure.incident if failure else None)
     since = story.since if story else failure.since if failure else None
@@ -157,11 +183,12 @@ def _test(one: Finding, anchors: dict[str, str]) -> TestShown:
         if incident
         else None,
         strip=strip_of(story.strip) if story else None,
+        output=output,
     )
 
 
 def _since(one: Finding, since: str | None, nights: int) -> str:
-    if not since:
+    if not since or (one.verdict is Verdict.UNKNOWN and nights <= 1):
         return ""
     if one.verdict is Verdict.FIXED:
         return f"was bad since {since}"

@@ -398,3 +398,39 @@ def test_the_text_above_reaches_the_page() -> None:
 
     assert words(tree.find(".//body")).count("a-mark") > 20
     assert Verdict.NEW in {one.verdict for one in _with_text("x").judgement.verdicts}
+
+
+def same_message(*outputs: str | None, verdict_of: str = "new") -> html.HtmlElement:
+    """Tests with one message in two stages; returns what the page shows of them."""
+    names = [f"tests/test_a.py::test_{number}" for number in range(len(outputs))]
+    cells = ["vllm/amd64/unit" if number % 2 == 0 else "sglang/amd64/unit" for number in range(len(outputs))]
+    failing = [failure(name, CUDA, output=output) for name, output in zip(names, outputs, strict=True)]
+    verdicts = tuple(verdict(cell, name, verdict_of, "F") for cell, name in zip(cells, names, strict=True))
+    report = whole_night(
+        stage("vllm", "amd64", "unit", "failed", failures=failing[0::2]),
+        stage("sglang", "amd64", "unit", "failed", failures=failing[1::2]),
+    )
+    tree = page(with_judgement(report, Judgement(verdicts=verdicts)))
+    [group] = section(tree, "tests").find_class("tests")
+    return group
+
+
+def test_tests_of_one_message_lead_to_the_log_and_junit_of_each_of_their_stages() -> None:
+    links = [words(one) for one in same_message("a", "b", "c").xpath("./p[@class='meta']")]
+
+    assert links == ["vllm/amd64/unit junit.xml · output.log", "sglang/amd64/unit junit.xml · output.log"]
+
+
+def test_each_test_shows_what_it_left_behind_and_what_is_the_same_stands_once() -> None:
+    apart = same_message("one", "two", None)
+    assert [words(one) for one in apart.xpath(".//li/details/pre")] == ["one", "two"]
+    assert apart.xpath("./details") == []
+
+    alike = same_message("same", "same", "same")
+    assert [words(one) for one in alike.xpath("./details/*")] == ["Output, the same of all", "same"]
+    assert alike.xpath(".//li/details") == []
+
+
+def test_a_test_that_cannot_be_compared_is_not_said_to_be_bad_since_tonight() -> None:
+    assert same_message("a", "b", verdict_of="unknown").find_class("known") == []
+    assert len(same_message("a", "b").find_class("known")) == 2
