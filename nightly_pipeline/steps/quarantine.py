@@ -1,4 +1,4 @@
-"""How the entries of the quarantine stand, by the newest night on record."""
+"""How the entries of the quarantine stand, by the newest whole night on record."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def standing(quarantine: Quarantine, history: History, *, today: str) -> tuple[Q
     nights = history.nights(until=today)
     if not nights or not quarantine.entries:
         return quarantine.notes({}, today)
-    last = nights[-1]
+    last = next((night for night in reversed(nights) if not night.partial), nights[-1])  # a part lacks tests
     meant = [row.identity for row in history.tests(last.date) if quarantine.means(row.identity)]
     since = min(entry.since for entry in quarantine.entries).isoformat()
     rows = history.of_tests(sorted(set(meant), key=str), since=since, until=today)

@@ -84,3 +84,15 @@ def test_every_verb_has_help_with_examples(quarantine, verb):
     answer = CliRunner().invoke(main, ["quarantine", verb, "--help"], prog_name="nightly")
     assert f"nightly quarantine {verb}" in answer.stdout
     assert "Examples:" in answer.stdout
+
+
+def test_a_run_of_a_part_of_the_night_is_not_what_the_list_stands_on(quarantine, tmp_path, file):
+    history = ParquetHistory(tmp_path / "home" / "history")
+    yesterday, today = ((TODAY - timedelta(days=days)).isoformat() for days in (1, 0))
+    history.write(night_row(0, date=yesterday), [], [row("F", 0, test=named("a.py::test_a"), date=yesterday)])
+    part = night_row(1, date=today).model_copy(update={"partial": True})
+    history.write(part, [], [row(".", 1, test=named("b.py::test_b"), date=today)])
+    quarantine(*ADD)
+    file.write_text(file.read_text().replace(f"since: {TODAY}", f"since: {TODAY - timedelta(days=5)}"))
+    (note,) = json.loads(quarantine("list", "--format", "json").stdout)
+    assert (note["state"], note["failing"]) == ("active", 1)
