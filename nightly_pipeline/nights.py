@@ -35,7 +35,6 @@ from nightly_pipeline.assets.pruning import prune_nights
 from nightly_pipeline.assets.remembering import remember_night
 from nightly_pipeline.assets.summary import night_report
 from nightly_pipeline.assets.upkeep import prepare_night
-from nightly_pipeline.assets.workplace import open_history, open_records, open_source
 from nightly_pipeline.errors import UsageError
 from nightly_pipeline.exit_codes import INTERRUPTED
 from nightly_pipeline.model.dates import source_instant
@@ -49,6 +48,7 @@ from nightly_pipeline.planning import make_plan
 from nightly_pipeline.readiness import essentials
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.steps.remember import Remembered
+from nightly_pipeline.stores import open_history, open_records, open_source
 from nightly_pipeline.terminal import LiveNight, StatusRow, report_tables
 from nightly_pipeline.terminal.streams import output_to
 

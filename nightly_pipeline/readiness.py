@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nightly_pipeline.assets.workplace import open_artifacts, open_history
 from nightly_pipeline.errors import EnvironmentNotReady
 from nightly_pipeline.model.plan import Plan
 from nightly_pipeline.planning import make_plan
@@ -12,6 +11,7 @@ from nightly_pipeline.settings import Settings
 from nightly_pipeline.steps.doctor import Check, Finding, Readiness, doctor
 from nightly_pipeline.steps.doctor_checks import checks_for, daemon_checks, registry_checks
 from nightly_pipeline.steps.doctor_needs import needs_of
+from nightly_pipeline.stores import open_artifacts, open_history
 from nightly_pipeline.tools.host import LocalHostProbe
 
 _NAMED = 3

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from nightly_pipeline.assets.workplace import open_history
 from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.usual import usual_duration_s
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.steps.announce import Announcer
 from nightly_pipeline.steps.ports import Notifier
+from nightly_pipeline.stores import open_history
 from nightly_pipeline.tools.artifacts import LocalArtifactStore
 from nightly_pipeline.tools.slack import NullNotifier, SlackNotifier, WebhookNotifier
 from nightly_pipeline.tools.slack_transport import PATIENT, Patience

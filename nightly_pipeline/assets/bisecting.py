@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from nightly_pipeline.assets.workplace import Workplace, open_history, open_source
+from nightly_pipeline.assets.workplace import Workplace
 from nightly_pipeline.errors import RecordError, UsageError
 from nightly_pipeline.model.bisect_ends import NightImage, images_between, night_ends
 from nightly_pipeline.model.bisect_record import BisectRecord, bisect_id
@@ -23,6 +23,7 @@ from nightly_pipeline.steps.bases import bases_of, pin_bases
 from nightly_pipeline.steps.bisect import BisectTools, Limits, bisect
 from nightly_pipeline.steps.bisect_looks import Looks
 from nightly_pipeline.steps.ports import LineSink
+from nightly_pipeline.stores import open_history, open_source
 from nightly_pipeline.tools.artifacts import LocalArtifactStore
 from nightly_pipeline.tools.logins import digest_behind
 

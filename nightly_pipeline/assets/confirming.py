@@ -15,7 +15,7 @@ from nightly_pipeline.assets.naming import RERUNS_CHECK, SUMMARY_GROUP, SUMMARY_
 from nightly_pipeline.assets.output import print_line
 from nightly_pipeline.assets.remembering import remember_night
 from nightly_pipeline.assets.summary import night_report, runs_beside_others
-from nightly_pipeline.assets.workplace import Workplace, open_history
+from nightly_pipeline.assets.workplace import Workplace
 from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.model.confirmation import Confirmed, PlannedRerun, plan_reruns
 from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS
@@ -27,6 +27,7 @@ from nightly_pipeline.quarantine_file import read_quarantine
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.steps.confirm import ConfirmTools, confirm
 from nightly_pipeline.steps.judge import Rules, judge
+from nightly_pipeline.stores import open_history
 
 CHECK = dg.AssetCheckSpec(
     name=RERUNS_CHECK,

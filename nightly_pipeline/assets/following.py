@@ -16,7 +16,6 @@ from nightly_pipeline.assets.links import links_of
 from nightly_pipeline.assets.naming import RUN_DATE_TAG, SUMMARY_JOB_NAME
 from nightly_pipeline.assets.night_run import run_facts
 from nightly_pipeline.assets.upkeep import ACTIVE
-from nightly_pipeline.assets.workplace import open_records
 from nightly_pipeline.errors import NightlyError, RecordError
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.planning import make_plan
@@ -24,6 +23,7 @@ from nightly_pipeline.settings import Settings
 from nightly_pipeline.steps.announce import Announcer
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.report import gather_report
+from nightly_pipeline.stores import open_records
 from nightly_pipeline.tools.slack_transport import BRISK
 
 _FIRST_LOOK_S = 2.0

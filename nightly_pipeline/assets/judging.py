@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from nightly_pipeline.assets.workplace import open_history, open_source
 from nightly_pipeline.errors import NightlyError, SettingsError
 from nightly_pipeline.model.owners import PLACES, Owners, parse_owners
 from nightly_pipeline.model.quarantine import Quarantine
@@ -18,6 +17,7 @@ from nightly_pipeline.steps.changes import with_changes
 from nightly_pipeline.steps.judge import Rules, judge
 from nightly_pipeline.steps.ports import History
 from nightly_pipeline.steps.records import NightRecords
+from nightly_pipeline.stores import open_history, open_source
 
 _T = TypeVar("_T")
 

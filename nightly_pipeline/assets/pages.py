@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from nightly_pipeline.assets.links import address_of
-from nightly_pipeline.assets.workplace import open_history
 from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.model.links import Links, web_address
 from nightly_pipeline.model.report import Report
@@ -14,6 +13,7 @@ from nightly_pipeline.settings import Settings
 from nightly_pipeline.steps.overview import INDEX_PAGE, gather_overview
 from nightly_pipeline.steps.past import gather_trends
 from nightly_pipeline.steps.records import NightRecords
+from nightly_pipeline.stores import open_history
 
 
 def page_of(report: Report, settings: Settings, links: Links) -> str:

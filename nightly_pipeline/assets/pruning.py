@@ -9,10 +9,11 @@ import dagster as dg
 
 from nightly_pipeline.assets.naming import RUN_DATE_TAG
 from nightly_pipeline.assets.upkeep import ACTIVE
-from nightly_pipeline.assets.workplace import Workplace, open_artifacts, open_history
+from nightly_pipeline.assets.workplace import Workplace
 from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.steps.upkeep import prune_store
+from nightly_pipeline.stores import open_artifacts, open_history
 from nightly_pipeline.tools.artifacts import night_of
 
 JOB_NAME = "artifact_retention"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dagster as dg
 
 from nightly_pipeline.assets.night_run import run_facts
-from nightly_pipeline.assets.workplace import open_history
 from nightly_pipeline.planning import make_plan
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.remember import Remembered, remember
+from nightly_pipeline.stores import open_history
 
 
 def remember_night(

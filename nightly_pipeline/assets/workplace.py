@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -19,57 +18,19 @@ from nightly_pipeline.planning import make_plan
 from nightly_pipeline.settings import Settings, load_settings
 from nightly_pipeline.steps.bases import bases_of, bases_of_run
 from nightly_pipeline.steps.build import BuildTools
-from nightly_pipeline.steps.ports import ArtifactStore
 from nightly_pipeline.steps.publish import PublishTools
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.source import NightRun, revision_of
 from nightly_pipeline.steps.stages import StageTools
-from nightly_pipeline.tools.artifacts import LocalArtifactStore
+from nightly_pipeline.stores import open_records, open_source
 from nightly_pipeline.tools.buildx import BuildxBuilder
 from nightly_pipeline.tools.buildx_command import BuildOptions
 from nightly_pipeline.tools.containers import DockerContainerRunner
 from nightly_pipeline.tools.cosign import CosignSigner
-from nightly_pipeline.tools.git import GitRepository
 from nightly_pipeline.tools.junit import write_junit
 from nightly_pipeline.tools.leftovers import WORK_FOLDER
 from nightly_pipeline.tools.logins import RegistryLogins, builder_of, digest_behind, open_registries
 from nightly_pipeline.tools.ownership import installation_id
-
-if TYPE_CHECKING:
-    from nightly_pipeline.tools.history import ParquetHistory
-
-
-def open_records(settings: Settings) -> NightRecords:
-    """The records of every night."""
-    return NightRecords(open_artifacts(settings))
-
-
-def open_artifacts(settings: Settings) -> ArtifactStore:
-    """Where artifacts are kept, as the profile says."""
-    where = settings.artifacts
-    if where.kind == "local" or where.bucket is None:
-        return LocalArtifactStore(settings.artifacts_root)
-    # AWS's library is slow to import, and needed only where a bucket is.
-    from nightly_pipeline.tools.artifacts_s3 import S3ArtifactStore  # noqa: PLC0415
-
-    return S3ArtifactStore(
-        where.bucket, prefix=where.prefix, endpoint=where.endpoint, region=where.region, links=where.links
-    )
-
-
-def open_history(settings: Settings) -> ParquetHistory:
-    """What is remembered of every night."""
-    # DuckDB and Arrow are slow to import, and the definitions need neither.
-    from nightly_pipeline.tools.history import ParquetHistory  # noqa: PLC0415
-
-    return ParquetHistory(settings.history_root)
-
-
-def open_source(settings: Settings) -> GitRepository:
-    """The repository under test; a relative path is relative to the project."""
-    repository = settings.source.repository
-    local = settings.root / repository
-    return GitRepository(str(local.resolve()) if local.exists() else repository, cache=settings.home / "git")
 
 
 class Workplace(dg.ConfigurableResource[None]):

@@ -113,7 +113,7 @@ def _show_test(settings: Settings, name: str, where: Where, limit: int, output: 
 
 def _last_seen(settings: Settings, lookup: HistoryLookup, name: str, where: Where) -> str | None:
     """When a test that is gone since was there; None when it never was."""
-    from nightly_pipeline.assets.workplace import open_history
+    from nightly_pipeline.stores import open_history
 
     before = lookup.tests(name, replace(where, since=None), limit=_DAYS)
     last = max((row.date for row in open_history(settings).of_tests(before)), default=None)
@@ -150,8 +150,8 @@ def _nights(
     settings: Settings, tests: Sequence[TestIdentity], where: Where
 ) -> list[tuple[TestIdentity, tuple[TestNight, ...]]]:
     """The nights of each test, of the kind of engine its newest row is of."""
-    from nightly_pipeline.assets.workplace import open_history
     from nightly_pipeline.model.past import engine_kind, pasts
+    from nightly_pipeline.stores import open_history
 
     rows = open_history(settings).of_tests(tests, since=where.since)
     newest = {row.identity: engine_kind(row) or "real" for row in rows}
@@ -166,7 +166,7 @@ def _document(test: TestIdentity, nights: Sequence[TestNight]) -> dict[str, Any]
 
 
 def _check(settings: Settings) -> int:
-    from nightly_pipeline.assets.workplace import open_history
+    from nightly_pipeline.stores import open_history
 
     problems = open_history(settings).problems(thorough=True)
     for problem in problems:
@@ -186,7 +186,7 @@ def _rebuild(settings: Settings) -> int:
 
 
 def _warn(settings: Settings) -> None:
-    from nightly_pipeline.assets.workplace import open_history
+    from nightly_pipeline.stores import open_history
 
     problems = open_history(settings).problems()
     if problems:

@@ -91,8 +91,8 @@ def _reports(settings: Settings, limit: int) -> list[Report]:
     """The reports of the newest nights; a night that nothing is known of any more is left out."""
     from contextlib import suppress
 
-    from nightly_pipeline.assets.workplace import open_records
     from nightly_pipeline.nights import read_report
+    from nightly_pipeline.stores import open_records
 
     reports: list[Report] = []
     for night in reversed(open_records(settings).store.dates()):
@@ -121,8 +121,8 @@ def _wanted(
 
 
 def _of_cell(settings: Settings, framework: str, arch: str, date: str | None) -> str:
-    from nightly_pipeline.assets.workplace import open_records
     from nightly_pipeline.model.tags import nightly_tag
+    from nightly_pipeline.stores import open_records
 
     if date is None:
         return nightly_tag(framework, arch)

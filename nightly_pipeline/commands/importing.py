@@ -40,9 +40,9 @@ def import_results(
       nightly import results/2026-10-01/unit --date 2026-10-01 --framework vllm --arch amd64 --stage unit
       nightly import junit.xml --date 2026-10-01 --framework vllm --arch amd64 --stage unit --revision 9fceb02
     """
-    from nightly_pipeline.assets.workplace import open_history
     from nightly_pipeline.model.imported_rows import ImportedRun
     from nightly_pipeline.steps.importing import files_in, import_files
+    from nightly_pipeline.stores import open_history
     from nightly_pipeline.tools.junit_reader import read_junit
 
     settings = load_settings(profile)

@@ -108,8 +108,8 @@ class _Desk:
 
     def __init__(self, settings: Settings, *, reason: str, force: bool) -> None:
         from nightly_pipeline.assets.known_good import promote_tools, promotion_rule, this_person
-        from nightly_pipeline.assets.workplace import open_records
         from nightly_pipeline.steps.promote import checked_reason
+        from nightly_pipeline.stores import open_records
 
         self.settings = settings
         self.force = force

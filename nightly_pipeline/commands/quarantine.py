@@ -43,9 +43,9 @@ def list_(profile: str | None, output: str) -> None:
       nightly quarantine list
       nightly quarantine list --format json | jq -r '.[] | select(.state == "expired") | .test'
     """
-    from nightly_pipeline.assets.workplace import open_history
     from nightly_pipeline.quarantine_file import read_quarantine
     from nightly_pipeline.steps.quarantine import standing
+    from nightly_pipeline.stores import open_history
     from nightly_pipeline.terminal.quarantine import quarantine_table
 
     settings = load_settings(profile)

@@ -97,8 +97,8 @@ def _prune_images(settings: Settings, *, days: int | None, delete: bool, output:
     from dataclasses import replace
 
     from nightly_pipeline.assets.known_good import retention_rule, retention_tools
-    from nightly_pipeline.assets.workplace import open_records
     from nightly_pipeline.steps.retention import apply_retention, as_json
+    from nightly_pipeline.stores import open_records
     from nightly_pipeline.terminal.known_good import retention_table
 
     rule = retention_rule(settings)

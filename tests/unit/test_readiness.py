@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nightly_pipeline.assets.workplace import open_history
 from nightly_pipeline.readiness import storage_checks
 from nightly_pipeline.settings import load_settings
 from nightly_pipeline.steps.doctor import Finding, Readiness, doctor
+from nightly_pipeline.stores import open_history
 from tests.history_rows import night
 
 

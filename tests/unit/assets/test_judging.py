@@ -9,10 +9,10 @@ import pytest
 
 from nightly_pipeline.assets.judging import judged
 from nightly_pipeline.assets.metadata import summary_metadata
-from nightly_pipeline.assets.workplace import open_source
 from nightly_pipeline.errors import EnvironmentNotReady
 from nightly_pipeline.model.links import NO_LINKS
 from nightly_pipeline.steps.records import NightRecords
+from nightly_pipeline.stores import open_source
 from tests.factories import DATE, RUN_ID, failure, image, stage, whole_night
 from tests.fakes.history import MemoryHistory
 from tests.fakes.store import MemoryStore

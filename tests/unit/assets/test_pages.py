@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from nightly_pipeline.assets.links import links_of
 from nightly_pipeline.assets.pages import keep_index, page_of
 from nightly_pipeline.assets.summary import keep_report
-from nightly_pipeline.assets.workplace import open_history, open_records
 from nightly_pipeline.model.links import NO_LINKS
 from nightly_pipeline.settings import Settings, load_settings
 from nightly_pipeline.settings_sections import ArtifactSettings
+from nightly_pipeline.stores import open_history, open_records
 from tests.factories import DATE
 from tests.judged import DATES, GAPS, judged_night, past
 

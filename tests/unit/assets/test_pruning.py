@@ -7,8 +7,9 @@ import pytest
 
 from nightly_pipeline.assets.naming import RUN_DATE_TAG
 from nightly_pipeline.assets.pruning import artifact_retention, artifact_schedule, nights_run_since
-from nightly_pipeline.assets.workplace import Workplace, open_artifacts, open_history
+from nightly_pipeline.assets.workplace import Workplace
 from nightly_pipeline.settings import load_settings
+from nightly_pipeline.stores import open_artifacts, open_history
 from tests.history_rows import night, row
 
 LONG_AGO = (datetime.now(UTC).date() - timedelta(days=70)).isoformat()
