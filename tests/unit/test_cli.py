@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,3 +115,22 @@ def test_prune_deletes_only_when_told_to_and_only_what_is_old(nightly, home: Pat
     assert "2026-01-05: 1 artifacts deleted" in nightly("prune", "--yes").stdout
     assert not (home / "artifacts" / "2026-01-05").exists()
     assert (home / "artifacts" / "2999-01-01").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("run", "--help"), ("plan",), ("history", "--check"), ("quarantine", "list")],
+    ids=" ".join,
+)
+def test_what_only_reads_answers_without_dagster(home: Path, arguments: tuple[str, ...]) -> None:
+    """Dagster takes longer to import than these commands take altogether."""
+    code = (
+        "import sys; from nightly_pipeline.cli import main\n"
+        "try: main(sys.argv[1:], prog_name='nightly')\n"
+        "finally: assert 'click' in sys.modules and 'dagster' not in sys.modules"
+    )
+    environment = {**os.environ, "NIGHTLY_HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
