@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.e2e.conftest import SmallNight, git, make_night, manifest
@@ -57,9 +58,22 @@ def commits(place: Path) -> tuple[SmallNight, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def found(commits: tuple[SmallNight, list[str]]) -> dict:
+def stopped(commits: tuple[SmallNight, list[str]]) -> dict:
+    """The search after one of the two images it has to build."""
+    night, _ = commits
+    return json.loads(night.nightly("bisect", TEST, "--max-builds", "1", "--format", "json", expect=8))
+
+
+@pytest.fixture(scope="module")
+def found(commits: tuple[SmallNight, list[str]], stopped: dict) -> dict:
     night, _ = commits
     return json.loads(night.nightly("bisect", TEST, "--format", "json"))
+
+
+def test_it_stops_at_its_limit_and_goes_on_where_it_was(stopped: dict, found: dict) -> None:
+    assert (stopped["state"], stopped["message"], len(stopped["culprits"])) == ("stopped", "1 image built", 2)
+    assert "The same command goes on" in stopped["next_step"]
+    assert found["looks"][: len(stopped["looks"])] == stopped["looks"]
 
 
 def test_it_names_the_commit_its_author_and_the_line_of_the_log(
@@ -104,3 +118,15 @@ def test_the_nights_own_results_are_untouched(commits: tuple[SmallNight, list[st
     (stage,) = night.report()["stages"]
     assert stage["status"] == "failed"
     assert [failure["test"] for failure in stage["failures"]] == [TEST]
+
+
+def test_a_good_night_whose_image_is_gone_is_built_from_its_commit(
+    commits: tuple[SmallNight, list[str]], found: dict
+) -> None:
+    night, made = commits
+    (digest,) = {look["digest"] for look in found["looks"] if look["name"] == LAST_NIGHT}
+    httpx.delete(f"http://{ECR}/v2/{night.repository}/manifests/{digest}", trust_env=False).raise_for_status()
+    again = json.loads(night.nightly("bisect", TEST, "--restart", "--format", "json"))
+    assert [one["revision"] for one in again["culprits"]] == [made[3]]
+    (end,) = [look for look in again["looks"] if look["name"] == LAST_NIGHT]
+    assert (end["finding"], end["built"]) == ("good", True)
