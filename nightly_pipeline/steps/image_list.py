@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +13,7 @@ from nightly_pipeline.model.outcomes import Record
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.supply_chain import Package
 from nightly_pipeline.model.tags import known_good_tag
+from nightly_pipeline.steps.manifests import document_of
 from nightly_pipeline.steps.ports import Registry
 from nightly_pipeline.steps.promote import promoted_night
 from nightly_pipeline.steps.sizes import image_bytes
@@ -110,10 +110,9 @@ def describe_image(name: str, registry: Registry, registries: Mapping[str, Regis
         RegistryUnavailable: it could not be asked.
     """
     digest = registry.digest_of(name)
-    found = registry.manifest(digest) if digest else None
-    if digest is None or found is None:
+    document = document_of(registry, digest) if digest else None
+    if digest is None or document is None:
         raise RegistryError(f"{registry.reference(name)} is not there", next_step="See `nightly images`.")
-    document: dict[str, Any] = json.loads(found[0])
     return ImageDescription(
         reference=registry.reference(name),
         digest=digest,

@@ -10,21 +10,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from nightly_pipeline.errors import (
     NightlyError,
     RegistryConflict,
-    RegistryError,
     RegistryUnavailable,
     UsageError,
 )
 from nightly_pipeline.model.masking import mask
-from nightly_pipeline.model.oci import INDEX_TYPE, digest_of_bytes, is_index, join_indexes
+from nightly_pipeline.model.oci import INDEX_TYPE, digest_of_bytes, join_indexes
 from nightly_pipeline.model.promotion import Candidate, PromotedImage, PromotionRecord
 from nightly_pipeline.model.quantities import digest_text
 from nightly_pipeline.model.tags import known_good_run_tag, known_good_tag
 from nightly_pipeline.model.untrusted import one_line
+from nightly_pipeline.steps.manifests import index_of, parsed
 from nightly_pipeline.steps.ports import LineSink, Registry, Signer
 from nightly_pipeline.steps.promotion_records import PromotionRecords
 
@@ -171,7 +171,7 @@ def promoted_night(registry: Registry, framework: str) -> dict[str, str] | None:
     found = registry.manifest(known_good_tag(framework))
     if found is None:
         return None
-    annotations = _document(registry, known_good_tag(framework), found[0]).get("annotations") or {}
+    annotations = parsed(registry, known_good_tag(framework), found[0]).get("annotations") or {}
     names = {"date": DATE, "run_id": RUN, "reason": REASON, "source_revision": REVISION}
     said = {name: str(annotations[key]) for name, key in names.items() if key in annotations}
     return {"digest": digest_of_bytes(found[0]), **said}
@@ -203,7 +203,7 @@ def _index(order: Order, tools: PromoteTools) -> bytes:
     for registry in tools.registries.values():
         tag = known_good_run_tag(order.candidate.framework, order.candidate.run_id)
         found = registry.manifest(tag)
-        if found is not None and _document(registry, tag, found[0]).get("manifests") == children:
+        if found is not None and parsed(registry, tag, found[0]).get("manifests") == children:
             return found[0]
     return new
 
@@ -219,34 +219,10 @@ def _joined(order: Order, tools: PromoteTools) -> bytes:
         **({REVISION: candidate.source_revision} if candidate.source_revision else {}),
     }
     return join_indexes(
-        [_part(registry, image) for image in candidate.images],
+        [index_of(registry, image.digest, image.platform) for image in candidate.images],
         platforms=[image.platform for image in candidate.images],
         annotations=annotations,
     )
-
-
-def _part(registry: Registry, image: PromotedImage) -> dict[str, Any]:
-    """An image's own index; one without (built without attestations) gets an index of a single entry."""
-    found = registry.manifest(image.digest)
-    if found is None:
-        raise RegistryConflict(f"{registry.role}: {registry.reference(image.digest)} is not there any more")
-    content, media_type = found
-    document = _document(registry, image.digest, content)
-    if is_index(document):
-        return document
-    platform = dict(zip(("os", "architecture", "variant"), image.platform.split("/"), strict=False))
-    entry = {"mediaType": media_type, "digest": image.digest, "size": len(content), "platform": platform}
-    return {"manifests": [entry]}
-
-
-def _document(registry: Registry, name: str, content: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(content)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise RegistryError(f"{registry.role}: {registry.reference(name)} is not a manifest")
-    return document
 
 
 def _serve(registry: Registry, plan: PromotionPlan, signer: Signer | None, log: LineSink) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from nightly_pipeline.errors import (
     RegistryFull,
     RegistryUnavailable,
 )
-from nightly_pipeline.model.oci import INDEX_TYPE, digest_of_bytes, is_index, join_indexes
+from nightly_pipeline.model.oci import INDEX_TYPE, digest_of_bytes, join_indexes
 from nightly_pipeline.model.outcomes import (
     ImageOutcome,
     PublicationOutcome,
@@ -25,6 +24,7 @@ from nightly_pipeline.model.outcomes import (
 )
 from nightly_pipeline.model.plan import PlannedIndex, PlannedPublication
 from nightly_pipeline.model.tags import index_run_tag, run_tag
+from nightly_pipeline.steps.manifests import index_of
 from nightly_pipeline.steps.ports import LineSink, Registry, Signer
 from nightly_pipeline.steps.records import NightRecords
 
@@ -143,27 +143,10 @@ class _Publishing:
 def _joined(
     planned: PlannedIndex, images: Sequence[PublicationOutcome], tools: PublishTools, date: str
 ) -> bytes:
-    indexes = [_index_of(image, tools.source()) for image in images if image.digest]
+    source = tools.source()
+    indexes = [index_of(source, image.digest, image.platforms[0]) for image in images if image.digest]
     annotations = {"io.nightly.framework": planned.framework, "io.nightly.date": date}
     return join_indexes(indexes, platforms=planned.platforms, annotations=annotations)
-
-
-def _index_of(image: PublicationOutcome, registry: Registry) -> dict[str, Any]:
-    """The image's own index; an image without one (built without attestations) gets one of a single entry."""
-    digest = image.digest or ""
-    answer = registry.manifest(digest)
-    if answer is None:
-        raise RegistryConflict(f"{registry.reference(digest)} was published, but is not there any more")
-    content, media_type = answer
-    document: dict[str, Any] = json.loads(content)
-    if is_index(document):
-        return document
-    entry = dict(zip(("os", "architecture", "variant"), image.platforms[0].split("/"), strict=False))
-    return {
-        "manifests": [
-            {"mediaType": media_type, "digest": digest, "size": len(content), "platform": entry},
-        ]
-    }
 
 
 def _moving(

@@ -5,18 +5,18 @@ All or nothing: a tag that could not be read might name anything, so then nothin
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from nightly_pipeline.errors import NightlyError, RegistryError
+from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.model.oci import INDEX_TYPES, digest_of_bytes
 from nightly_pipeline.model.retention import Stored
 from nightly_pipeline.model.retention_caches import StoredCache, newest_layer
 from nightly_pipeline.model.tags import framework_of_run_tag
+from nightly_pipeline.steps.manifests import parsed
 from nightly_pipeline.steps.ports import Registry
 
 NIGHT, CREATED = "io.nightly.date", "org.opencontainers.image.created"
@@ -86,17 +86,8 @@ class RepositoryContents:
         if found is None:
             return None
         digest = digest_of_bytes(found[0])
-        self.manifests[digest] = self._parsed(tag_or_digest, found[0])
+        self.manifests[digest] = parsed(self.registry, tag_or_digest, found[0])
         return digest
-
-    def _parsed(self, tag_or_digest: str, content: bytes) -> dict[str, Any]:
-        try:
-            document = json.loads(content)
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
-            raise RegistryError(f"{self.registry.reference(tag_or_digest)} is not a manifest")
-        return document
 
     def _read_indexes_below(self, digests: Iterable[str]) -> None:
         """What an index refers to may be an index itself."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nightly_pipeline.model.oci import compressed_size, is_index, platform_children
+from nightly_pipeline.steps.manifests import document_of
 from nightly_pipeline.steps.ports import Registry
 
 
 def image_bytes(registry: Registry, digest: str) -> int | None:
     """Compressed size of an image, or of the images in an index; None when one is not in the registry."""
-    answer = registry.manifest(digest)
-    if answer is None:
+    document = document_of(registry, digest)
+    if document is None:
         return None
-    document = json.loads(answer[0])
     if not is_index(document):
         return compressed_size(document)
     sizes = [image_bytes(registry, child["digest"]) for child in platform_children(document)]
@@ -26,9 +25,9 @@ def blobs_of(registry: Registry, names: Iterable[str]) -> dict[str, int]:
     """Digest -> size of every blob that images with these tags or digests refer to; absent ones have none."""
     blobs: dict[str, int] = {}
     for name in names:
-        answer = registry.manifest(name)
-        if answer is not None:
-            blobs |= _blobs_in(registry, json.loads(answer[0]))
+        document = document_of(registry, name)
+        if document is not None:
+            blobs |= _blobs_in(registry, document)
     return blobs
 
 

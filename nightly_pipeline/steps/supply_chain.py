@@ -21,6 +21,7 @@ from nightly_pipeline.model.supply_chain import (
     provenance_in,
     subjects_of,
 )
+from nightly_pipeline.steps.manifests import document_of
 from nightly_pipeline.steps.ports import Registry
 
 MOST_STATEMENT_BYTES = 128 * 1024 * 1024
@@ -98,12 +99,9 @@ def _layers(registry: Registry, index: Mapping[str, Any], image: str) -> Iterato
 
 
 def _document(registry: Registry, digest: str) -> Mapping[str, Any]:
-    answer = registry.manifest(digest)
-    if answer is None:
+    document = document_of(registry, digest)
+    if document is None:
         raise RegistryConflict(f"{registry.reference(digest)} is not there")
-    document = json.loads(answer[0])
-    if not isinstance(document, dict):
-        raise _unreadable(registry, digest, "its manifest is none")
     return document
 
 

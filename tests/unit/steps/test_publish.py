@@ -13,6 +13,7 @@ from nightly_pipeline.errors import (
     RegistryThrottled,
     RegistryUnavailable,
 )
+from nightly_pipeline.model.oci import INDEX_TYPE
 from nightly_pipeline.model.outcomes import PublicationOutcome, PublicationStatus
 from nightly_pipeline.steps.publish import PublishTools, publish_image, publish_index
 from nightly_pipeline.steps.records import NightRecords
@@ -250,6 +251,15 @@ def test_an_image_that_is_gone_again_is_refused(tools, ecr):
 
     assert outcome.status is PublicationStatus.FAILED
     assert "is not there any more" in outcome.message
+
+
+def test_an_image_whose_manifest_is_none_is_refused(tools, ecr):
+    images = [publish(tools, AMD64), publish(tools, ARM64)]
+    ecr.manifests[images[1].digest] = (b"<html>", INDEX_TYPE)
+    outcome = join(tools, images)
+
+    assert outcome.status is PublicationStatus.FAILED
+    assert "is not a manifest" in outcome.message
 
 
 @any_outage

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from nightly_pipeline.errors import RegistryConflict, RegistryError, RegistryUnavailable
@@ -127,9 +125,10 @@ def test_what_is_no_spdx_document_is_said(registry):
         packages_of(registry, registry.add_image(statements=[statement]))
 
 
-def test_a_manifest_that_is_none_is_said(registry):
+@pytest.mark.parametrize("content", [b"[1]", b"<html>", b"", b"[" * 100_000], ids=lambda content: content[:8])
+def test_a_manifest_that_is_none_is_said(registry, content):
     digest = registry.add_image(statements=[spdx("a")])
-    registry.manifests[digest] = (json.dumps([1]).encode(), INDEX_TYPE)
+    registry.manifests[digest] = (content, INDEX_TYPE)
 
-    with pytest.raises(RegistryError, match="its manifest is none"):
+    with pytest.raises(RegistryError, match="ecr: localhost:5000/nightly@.* is not a manifest"):
         packages_of(registry, digest)
