@@ -45,6 +45,17 @@ def quote_name(name: str) -> str:
     return quoted
 
 
+def file_to_keep(key: str, path: Path) -> BinaryIO:
+    """The file that is to be kept under a key, opened. RecordError when there is no such file."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise RecordError(
+            f"{path} cannot be kept as {key}: {error.strerror}",
+            next_step="Look in the step's log for why it was not written.",
+        ) from error
+
+
 def checked_key(key: str) -> str:
     """Return the key when every part of it is safe on every store.
 
@@ -106,14 +117,7 @@ class LocalArtifactStore:
 
     def write_file(self, key: str, path: Path) -> None:
         """Like `write`, from a file, without holding it in memory. RecordError when there is no such file."""
-        try:
-            source = path.open("rb")
-        except OSError as error:
-            raise RecordError(
-                f"{path} cannot be kept as {key}: {error.strerror}",
-                next_step="Look in the step's log for why it was not written.",
-            ) from error
-        with source:
+        with file_to_keep(key, path) as source:
             self._replace(key, lambda file: shutil.copyfileobj(source, file, 1024 * 1024))
 
     def read(self, key: str) -> bytes | None:

@@ -30,7 +30,7 @@ from botocore.exceptions import (
 
 from nightly_pipeline.errors import RecordError, StoreForbidden, StoreUnavailable
 from nightly_pipeline.model.masking import mask
-from nightly_pipeline.tools.artifacts import checked_key, night_of
+from nightly_pipeline.tools.artifacts import checked_key, file_to_keep, night_of
 from nightly_pipeline.tools.files import explained, move_into_place, new_file
 
 _CONNECT_S, _READ_S, _ATTEMPTS = 10, 60, 5
@@ -112,14 +112,7 @@ class S3ArtifactStore:
     def write_file(self, key: str, path: Path) -> None:
         """Like `write`, from a file, without holding it in memory. RecordError when there is no such file."""
         name = self._name(key)
-        try:
-            source = path.open("rb")
-        except OSError as error:
-            raise RecordError(
-                f"{path} cannot be kept as {key}: {error.strerror}",
-                next_step="Look in the step's log for why it was not written.",
-            ) from error
-        with source, self._explained(key):
+        with file_to_keep(key, path) as source, self._explained(key):
             self._client.upload_fileobj(source, self._bucket, name, Config=TransferConfig(max_concurrency=4))
 
     def read(self, key: str) -> bytes | None:

@@ -130,5 +130,5 @@ def test_a_manifest_that_is_none_is_said(registry, content):
     digest = registry.add_image(statements=[spdx("a")])
     registry.manifests[digest] = (content, INDEX_TYPE)
 
-    with pytest.raises(RegistryError, match="ecr: localhost:5000/nightly@.* is not a manifest"):
+    with pytest.raises(RegistryError, match=r"ecr: localhost:5000/nightly@.* is not a manifest"):
         packages_of(registry, digest)
