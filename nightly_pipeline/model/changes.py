@@ -6,10 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from nightly_pipeline.model.judgement import ImageChange, PackageChange
-from nightly_pipeline.model.metrics import BuildMetrics
+from nightly_pipeline.model.judgement import ImageChange, PackageChange, StepChange
+from nightly_pipeline.model.metrics import BuildMetrics, step_seconds
 from nightly_pipeline.model.outcomes import ImageOutcome
 from nightly_pipeline.model.supply_chain import Package
+
+MOST_STEPS = 10
+_STEP_MATTERS_S, _STEP_SHARE = 5.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,29 @@ def image_change(before: ImageFacts, after: ImageFacts) -> ImageChange:
         size_after=after.outcome.size_bytes,
         build_before_s=_build_s(before),
         build_after_s=_build_s(after),
+        steps=_step_changes(before, after),
     )
 
 
 def _build_s(facts: ImageFacts) -> float | None:
     """How long it was built, and not how long it took to take over an image that was there."""
     return facts.metrics.wall_s if facts.metrics else None
+
+
+def _step_changes(before: ImageFacts, after: ImageFacts) -> tuple[StepChange, ...]:
+    """Steps that took at least some seconds and a fifth more or less; none where one of the builds is not known."""
+    if before.metrics is None or after.metrics is None:
+        return ()
+    old, new = step_seconds(before.metrics.build_steps), step_seconds(after.metrics.build_steps)
+    moved = [name for name in {**old, **new} if _has_moved(old.get(name, 0.0), new.get(name, 0.0))]
+    moved.sort(key=lambda name: (-abs(new.get(name, 0.0) - old.get(name, 0.0)), name))
+    return tuple(
+        StepChange(name=name, before_s=old.get(name), after_s=new.get(name)) for name in moved[:MOST_STEPS]
+    )
+
+
+def _has_moved(before: float, after: float) -> bool:
+    return abs(after - before) >= max(_STEP_MATTERS_S, _STEP_SHARE * max(before, after))
 
 
 def _package_changes(before: ImageFacts, after: ImageFacts) -> tuple[PackageChange, ...]:

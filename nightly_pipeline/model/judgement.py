@@ -152,8 +152,20 @@ class Commit(Record):
     subject: str
 
 
+class StepChange(Record):
+    """A step of an image's build that took another time. None: it was cached, or was not there."""
+
+    name: str
+    before_s: float | None
+    after_s: float | None
+
+
 class ImageChange(Record):
-    """What changed in one image since the night it is compared with. None and empty mean not known or nothing."""
+    """What changed in one image since the night it is compared with. None and empty mean not known or nothing.
+
+    Attributes:
+        steps: those of the build that account for the difference, the largest first.
+    """
 
     framework: str
     arch: str
@@ -168,6 +180,7 @@ class ImageChange(Record):
     size_after: int | None = None
     build_before_s: float | None = None
     build_after_s: float | None = None
+    steps: tuple[StepChange, ...] = ()
 
 
 class Judgement(Record):

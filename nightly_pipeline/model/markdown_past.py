@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from nightly_pipeline.model.change_lines import drift_line, image_lines
 from nightly_pipeline.model.findings import (
     LETTERS,
     MEANINGS,
@@ -14,9 +15,8 @@ from nightly_pipeline.model.findings import (
     since_text,
     word_of,
 )
-from nightly_pipeline.model.judgement import Drift, Incident, Judgement, Verdict
+from nightly_pipeline.model.judgement import Incident, Judgement, Verdict
 from nightly_pipeline.model.markdown_text import code_block, code_span, escape_cell
-from nightly_pipeline.model.quantities import bytes_text, duration_text
 from nightly_pipeline.model.reading import plural
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.strips import LEGEND, strip_text
@@ -131,21 +131,15 @@ def _changes(judgement: Judgement) -> Iterator[str]:
         more = len(judgement.commits) - len(listed)
         listed += [f"- {more} more"] if more > 0 else []
         yield "\n".join([f"## Commits ({len(judgement.commits)})", "", *listed, "", ""])
+    if images := image_lines(judgement):
+        listed = [f"- {code_span(one)}" for one in images[:_LINES]]
+        listed += [f"- {len(images) - _LINES} more"] if len(images) > _LINES else []
+        yield "\n".join([f"## Images that changed ({len(images)})", "", *listed, "", ""])
     if judgement.drifts:
-        listed = [f"- {_drift(one)}" for one in judgement.drifts[:_LINES]]
+        listed = [f"- {code_span(drift_line(one))}" for one in judgement.drifts[:_LINES]]
         more = len(judgement.drifts) - len(listed)
         listed += [f"- {more} more"] if more > 0 else []
         yield "\n".join([f"## Out of the usual range ({len(judgement.drifts)})", "", *listed, "", ""])
-
-
-def _drift(one: Drift) -> str:
-    where = "/".join(part for part in (one.framework, one.arch, one.stage) if part)
-    named = " ".join(part for part in (one.what.replace("_", " "), where, short_line(one.name, 300)) if part)
-    return f"{escape_cell(named)}: {_quantity(one.value, one.unit)}, usually {_quantity(one.usual, one.unit)}"
-
-
-def _quantity(value: float, unit: str) -> str:
-    return bytes_text(round(value)) if unit == "bytes" else duration_text(value)
 
 
 def _night(date: str | None, revision: str | None) -> str:

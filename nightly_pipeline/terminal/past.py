@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from nightly_pipeline.model.change_lines import drift_line, image_lines
 from nightly_pipeline.model.findings import (
     LETTERS,
     MEANINGS,
@@ -18,14 +19,14 @@ from nightly_pipeline.model.findings import (
     since_text,
     word_of,
 )
-from nightly_pipeline.model.judgement import Incident, Verdict
+from nightly_pipeline.model.judgement import Incident, Judgement, Verdict
 from nightly_pipeline.model.reading import Tone, plural
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.strips import LEGEND, strip_text
 from nightly_pipeline.model.untrusted import first_line, short_line
 from nightly_pipeline.terminal.words import STYLES, plain_text
 
-_TESTS_SHOWN, _STRIP = 10, 14
+_TESTS_SHOWN, _STRIP, _LINES_SHOWN, _AUTHORS_SHOWN = 10, 14, 10, 5
 _STYLES = {
     Verdict.NEW: STYLES[Tone.BAD],
     Verdict.UNKNOWN: STYLES[Tone.UNKNOWN],
@@ -41,6 +42,7 @@ def past_of(report: Report) -> Iterator[RenderableType]:
     """Nothing where the past was not asked. What matters most stands last, where the eye is."""
     if report.judgement is None:
         return
+    yield from _changes(report.judgement)
     groups = findings(report)
     for verdict in reversed(groups):
         yield from _verdict(verdict, groups[verdict])
@@ -49,6 +51,37 @@ def past_of(report: Report) -> Iterator[RenderableType]:
     for one in reversed(incidents(report)):
         if one.tests:  # the others are steps, told as problems
             yield from _incident(one)
+
+
+def _changes(judgement: Judgement) -> Iterator[RenderableType]:
+    """What may be the cause; the page has all of it."""
+    commits = (
+        [f"{plural(len(judgement.commits), 'commit')}: {_authors(judgement)}"] if judgement.commits else []
+    )
+    if lines := [*commits, *image_lines(judgement)]:
+        yield from _listed(f"Changed since {judgement.compared_with}", lines)
+    if judgement.drifts:
+        yield from _listed("Out of the usual range", [drift_line(one) for one in judgement.drifts])
+    if notes := [one for one in judgement.quarantine if one.state != "active"]:
+        yield from _listed(
+            "Quarantine: something is to be done",
+            [f"{one.state.replace('_', ' ')}: {one.test}" for one in notes],
+        )
+
+
+def _authors(judgement: Judgement) -> str:
+    names = list(dict.fromkeys(one.author for one in judgement.commits))
+    more = len(names) - _AUTHORS_SHOWN
+    return ", ".join([*names[:_AUTHORS_SHOWN], *([f"{more} more"] if more > 0 else [])])
+
+
+def _listed(title: str, lines: Sequence[str]) -> Iterator[RenderableType]:
+    yield Text()
+    yield Text(title, style="bold")
+    for line in lines[:_LINES_SHOWN]:
+        yield _indented(plain_text(short_line(line, 300)))
+    if len(lines) > _LINES_SHOWN:
+        yield _indented(Text(f"{len(lines) - _LINES_SHOWN} more: see the page", style="italic"))
 
 
 def _verdict(verdict: Verdict, found: Sequence[Finding]) -> Iterator[RenderableType]:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from nightly_pipeline.model.changes import ImageFacts, image_change, package_changes
 from nightly_pipeline.model.judgement import PackageChange
-from nightly_pipeline.model.metrics import BuildMetrics
+from nightly_pipeline.model.metrics import BuildMetrics, BuildStep
 from nightly_pipeline.model.supply_chain import Package
 from tests.factories import image
 
@@ -82,6 +82,31 @@ def test_an_image_against_itself_of_another_night():
     assert (change.size_before, change.size_after) == (100, 150)
     assert (change.build_before_s, change.build_after_s) == (12.0, 10.0)
     assert [each.name for each in change.packages] == ["torch"]
+
+
+def built(**seconds: float) -> ImageFacts:
+    steps = tuple(
+        BuildStep(name=f"[install 1/9] RUN {name}", digest=name, status="done", duration_s=took)
+        for name, took in seconds.items()
+    )
+    return ImageFacts(
+        image(), metrics=metrics(sum(seconds.values())).model_copy(update={"build_steps": steps})
+    )
+
+
+def test_the_steps_that_account_for_another_build_time_are_named_the_largest_first():
+    before = built(make=100.0, fetch=60.0, copy=1.0, gone=30.0, steady=500.0)
+    change = image_change(before, built(make=220.0, fetch=50.0, copy=3.0, new=40.0, steady=520.0))
+    assert [(one.name, one.before_s, one.after_s) for one in change.steps] == [
+        ("[install] RUN make", 100.0, 220.0),
+        ("[install] RUN new", None, 40.0),
+        ("[install] RUN gone", 30.0, None),
+    ]
+
+
+def test_steps_of_a_build_that_is_not_known_did_not_change():
+    assert image_change(ImageFacts(image()), built(make=100.0)).steps == ()
+    assert image_change(built(make=100.0), ImageFacts(image())).steps == ()
 
 
 @pytest.mark.parametrize("missing", ["before", "after"])

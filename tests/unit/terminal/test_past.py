@@ -43,6 +43,26 @@ def test_a_test_is_told_with_its_place_its_nights_its_owner_and_its_error() -> N
     assert "  owner: @inference-runtime" in lines
 
 
+def test_what_may_be_the_cause_stands_above_the_tests() -> None:
+    text = screen(report_tables(judged_night()), 400)
+
+    assert "Changed since 2026-11-19" in text
+    assert "vllm/amd64 runtime image: base" in text
+    assert "8.0 GB → 9.1 GB" in text
+    assert text.index("Changed since") < text.index("Out of the usual range") < text.index("N new, 6 tests")
+
+
+def test_an_entry_of_the_quarantine_that_counts_no_more_is_named() -> None:
+    note = judgement().quarantine[0]
+    expired = note.model_copy(update={"state": "expired", "test": "unit/test_old.py::test_x"})
+    report = with_judgement(
+        whole_night(), Judgement(quarantine=(note.model_copy(update={"state": "active"}), expired))
+    )
+    text = screen(report_tables(report), 120)
+    assert "expired: unit/test_old.py::test_x" in text
+    assert note.test not in text
+
+
 def test_a_judged_test_is_listed_once() -> None:
     assert screen(report_tables(judged_night()), 120).count("test_keeps_emoji") == 1
 
