@@ -27,7 +27,7 @@ from nightly_pipeline.assets.launch import (
     launched_run,
     may_have_new_failures,
 )
-from nightly_pipeline.assets.links import links_of
+from nightly_pipeline.assets.links import links_of, shared_links
 from nightly_pipeline.assets.naming import RUN_DATE_TAG
 from nightly_pipeline.assets.night_run import run_facts
 from nightly_pipeline.assets.pages import page_of
@@ -161,10 +161,9 @@ def render(report: Report, output: str, settings: Settings) -> str:
     """A report as json, markdown or html."""
     if output == "json":
         return report_json(report)
-    links = links_of(settings, open_records(settings), report)
     if output == "markdown":
-        return report_markdown(report, links)
-    return page_of(report, settings, links)
+        return report_markdown(report, shared_links(settings, open_records(settings), report))
+    return page_of(report, settings, links_of(settings, open_records(settings), report))
 
 
 def prune_artifacts(settings: Settings, *, days: int | None, delete: bool) -> Iterator[str]:

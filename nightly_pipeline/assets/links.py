@@ -24,13 +24,19 @@ def address_of(settings: Settings, store: ArtifactStore, key: str) -> str:
 
 
 def links_of(settings: Settings, records: NightRecords, report: Report) -> Links:
-    """For what is read anywhere: messages, Dagster's pages, a terminal. A night has a page once it is over."""
+    """Where the store has them, which may be paths of this machine. A night has a page once it is over."""
     page = f"{report.date}/{report.run_id}/{REPORT_PAGE}"
     return Links(
         artifact=lambda key: address_of(settings, records.store, key),
         run=lambda run_id: f"{settings.dagster_url}/runs/{run_id}",
         page=None if report.running else address_of(settings, records.store, page),
     )
+
+
+def shared_links(settings: Settings, records: NightRecords, report: Report) -> Links:
+    """For what is read on other machines too (pull requests, Dagster's pages): no link is a path of this one."""
+    links = links_of(settings, records, report)
+    return replace(links, artifact=lambda key: web_address(links.artifact(key)))
 
 
 def kept_links(settings: Settings, records: NightRecords, report: Report) -> Links:

@@ -14,7 +14,7 @@ import dagster as dg
 from nightly_pipeline.assets.announcing import open_announcer, usual_of
 from nightly_pipeline.assets.judging import judged
 from nightly_pipeline.assets.known_good import KNOWN_GOOD_CHECK, known_good_result, promote_after
-from nightly_pipeline.assets.links import kept_links, links_of
+from nightly_pipeline.assets.links import kept_links, links_of, shared_links
 from nightly_pipeline.assets.metadata import place, summary_metadata
 from nightly_pipeline.assets.naming import SUMMARY_GROUP, SUMMARY_TAG
 from nightly_pipeline.assets.night_run import run_facts
@@ -110,7 +110,7 @@ def _summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.Mate
     kept = keep_report(report, settings, records)
     run_id = context.run.tags.get(SUMMARY_TAG)
     metadata = {
-        **summary_metadata(report, links_of(settings, records, report)),
+        **summary_metadata(report, shared_links(settings, records, report)),
         "page": place(kept[REPORT_PAGE]),
         **({"all_nights": place(kept[INDEX_PAGE])} if INDEX_PAGE in kept else {}),
         **{name: place(records.store.location(key)) for name, key in report.artifacts.items()},

@@ -109,6 +109,8 @@ def _verdict(freshness: Freshness) -> str:
 def _how_long(freshness: Freshness) -> str:
     if freshness.last is None:
         return "no night has finished since go-live"
+    if not _is_of_its_day(freshness.last):
+        return f"no night of these days has finished, only one of the past: {_named(freshness.last)}"
     age = (freshness.checked_at - freshness.last.ended_at).total_seconds()
     return f"no night has finished for {duration_text(age)}, since {_named(freshness.last)}"
 
@@ -125,6 +127,11 @@ def _under_way(freshness: Freshness) -> Iterable[str]:
         yield f"The night of {night.date} (run {short_run_id(night.run_id)}) {what} {instant_text(night.since)}."
     if freshness.late and not freshness.running:
         yield "Nothing is running."
+
+
+def _is_of_its_day(night: FinishedNight) -> bool:
+    """Not a night of the past that was run later."""
+    return night.ended_at - night_start(date.fromisoformat(night.date)) <= _A_DAY
 
 
 def _counts_from(night: FinishedNight, now: datetime) -> datetime:

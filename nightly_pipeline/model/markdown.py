@@ -118,7 +118,8 @@ def _facts(report: Report, links: Links) -> Iterator[str]:
         merged = ", ".join(_link(name, links.artifact(key)) for name, key in sorted(report.artifacts.items()))
         yield f"Whole night: {merged}"
     if links.page:
-        yield _link("The night's page", links.page)
+        is_path = links.page.startswith("/")  # of this machine: no link for who reads it elsewhere
+        yield f"Page: {code_span(links.page)}" if is_path else _link("The night's page", links.page)
 
 
 def _tail(report: Report, links: Links) -> str:

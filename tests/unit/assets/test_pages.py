@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from nightly_pipeline.assets.links import links_of
+from nightly_pipeline.assets.links import links_of, shared_links
 from nightly_pipeline.assets.pages import keep_index, page_of
 from nightly_pipeline.assets.summary import keep_report
 from nightly_pipeline.model.links import NO_LINKS
+from nightly_pipeline.model.markdown import report_markdown
 from nightly_pipeline.settings import Settings, load_settings
 from nightly_pipeline.settings_sections import ArtifactSettings
 from nightly_pipeline.stores import open_history, open_records
@@ -162,3 +163,20 @@ def test_links_of_a_report_lead_to_dagster_and_the_artifacts(settings: Settings)
 
     assert links.run("abc") == f"{settings.dagster_url}/runs/abc"
     assert str(links.artifact(f"{DATE}/x")).endswith(f"{DATE}/x")
+
+
+def test_markdown_for_other_machines_links_nothing_of_this_one(settings: Settings) -> None:
+    report, records = judged_night(), open_records(settings)
+    text = report_markdown(report, shared_links(settings, records, report))
+
+    assert {
+        one for one in MARKDOWN_ADDRESSES.findall(text) if not one.startswith(settings.dagster_url)
+    } == set()
+    assert f"- Page: `{settings.artifacts_root}/{report.date}/{report.run_id}/report.html`" in text
+    served = with_artifacts(settings, address="https://nights.example")
+    linked = report_markdown(report, shared_links(served, records, report))
+    assert f"(<https://nights.example/{report.date}/{report.run_id}/vllm/amd64/unit/junit.xml>)" in linked
+    assert (
+        f"- [The night&#39;s page](<https://nights.example/{report.date}/{report.run_id}/report.html>)"
+        in linked
+    )

@@ -60,6 +60,15 @@ def test_a_night_of_the_past_run_today_does_not_make_today_fresh() -> None:
     assert not judge(ended(19), backfilled, made_up_for, now=at(21, 17)).late
 
 
+def test_only_a_night_of_the_past_is_not_told_as_one_that_ended_an_hour_ago() -> None:
+    sentence = freshness_sentence(judge(ended(10, at(21, 14)), now=at(21, 15)))
+
+    assert sentence.startswith(
+        "Late: no night of these days has finished, only one of the past: the night of 2026-11-10 "
+    )
+    assert "finished for" not in sentence
+
+
 def test_last_night_made_up_for_at_noon_counts_until_tonight_is_due_too_long() -> None:
     caught_up = judge(ended(20, at(21, 12, 30)), now=at(21, 13))
     assert not caught_up.late
