@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from nightly_pipeline.errors import NightlyError, RecordError
-from nightly_pipeline.model.history import TestRow
 from nightly_pipeline.model.imported_rows import Case, ImportedRun, imported_night, imported_tests
 from nightly_pipeline.steps.ports import History
 
@@ -67,25 +66,32 @@ def import_files(
     """
     own = run.model_copy(update={"run_id": _run_id(run)})
     for path in paths:
-        try:
-            part, tests = _part(path), imported_tests(read(path), own)
-        except OSError as error:
-            yield ImportedFile(path, problem=f"cannot be read: {error.strerror}")
-        except NightlyError as error:
-            yield ImportedFile(path, problem=error.message)
-        else:
-            yield _add(path, tests, part, history)
-    known = history.tests(own.date, run_id=own.run_id)
-    if known:
-        night, entries = imported_night(known, own)
-        history.write(night, entries, [])
+        yield _import(path, own, read, history)
+    _count(own, history)
 
 
-def _add(path: Path, tests: Sequence[TestRow], part: str, history: History) -> ImportedFile:
+def _import(path: Path, run: ImportedRun, read: ReadCases, history: History) -> ImportedFile:
+    try:
+        part, tests = _part(path), imported_tests(read(path), run)
+    except OSError as error:
+        return ImportedFile(path, problem=f"cannot be read: {error.strerror}")
+    except NightlyError as error:
+        return ImportedFile(path, problem=error.message)
     if not tests:
         return ImportedFile(path, problem="has no test cases")
-    history.add(tests, date=tests[0].date, run_id=tests[0].run_id, part=part)
+    history.add(tests, date=run.date, run_id=run.run_id, part=part)
     return ImportedFile(path, tests=len(tests))
+
+
+def _count(run: ImportedRun, history: History) -> None:
+    """Write the night down as all files of the run make it; again, when another import added to it meanwhile."""
+    counted = -1
+    while known := history.tests(run.date, run_id=run.run_id):
+        if len(known) == counted:
+            return
+        night, entries = imported_night(known, run)
+        history.write(night, entries, [])
+        counted = len(known)
 
 
 def _run_id(run: ImportedRun) -> str:
