@@ -2,6 +2,7 @@
 
 Median and median absolute deviation, because one strange night must not move what is usual. A value has moved when it
 is off by a share of the usual, by an amount that matters, and by more than the nights before differ among themselves.
+Durations are also long on single nights for no reason, so one that is not far off has to be so two nights in a row.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Thresholds(Strict):
         nights: how many nights before make the usual; with fewer than `at_least` nothing is said.
         share: of the usual, 0.3 is 30 %.
         test_share: likewise for single tests: there are many, so some lie far off by chance.
+        at_once_share: a duration that is off by so much is told on the first night, any other on the second in a row.
         deviations: of the nights before, so many of their own (robust) standard deviations.
         slow_share: a slow drift: the last `slow_recent` nights against those that lie `slow_nights` back.
         stage_s, test_s, build_s, build_step_s, night_s: seconds that matter.
@@ -36,6 +38,7 @@ class Thresholds(Strict):
     at_least: int = Field(default=7, ge=3)
     share: float = Field(default=0.3, gt=0)
     test_share: float = Field(default=0.5, gt=0)
+    at_once_share: float = Field(default=1.0, gt=0)
     deviations: float = Field(default=5.0, gt=0)
     slow_share: float = Field(default=0.15, gt=0)
     slow_recent: int = Field(default=7, ge=3)
@@ -73,11 +76,13 @@ class Measure:
     Attributes:
         matters: the least difference that does, in the unit of the values.
         both_ways: smaller counts, too.
+        by_chance: it is off on single nights for no reason, as durations are and sizes are not.
         strictness: by how much more of the usual it has to be off than the thresholds say.
     """
 
     matters: float
     both_ways: bool = False
+    by_chance: bool = True
     strictness: float = 1.0
 
 
@@ -93,11 +98,22 @@ def move_of(values: Sequence[float], thresholds: Thresholds, measure: Measure) -
 
 
 def _jump(values: Sequence[float], thresholds: Thresholds, measure: Measure) -> Move | None:
-    before = values[:-1][-thresholds.nights :]
+    """Off tonight: by so much that it is no chance, or on the night before as well."""
+    share = max(thresholds.share, thresholds.at_once_share) if measure.by_chance else thresholds.share
+    return _off(values, 1, share, thresholds, measure) or _off(
+        values, 2, thresholds.share, thresholds, measure
+    )
+
+
+def _off(
+    values: Sequence[float], nights: int, share: float, thresholds: Thresholds, measure: Measure
+) -> Move | None:
+    """Whether each of the last few nights is off from what was usual before them."""
+    before = values[:-nights][-thresholds.nights :]
     if len(before) < thresholds.at_least:
         return None
-    move = _against(values[-1], before)
-    return move if _is_far(move, thresholds.share, thresholds, measure) else None
+    moves = [_against(value, before) for value in values[-nights:]]
+    return moves[-1] if all(_is_far(move, share, thresholds, measure) for move in moves) else None
 
 
 def _creep(values: Sequence[float], thresholds: Thresholds, measure: Measure) -> Move | None:

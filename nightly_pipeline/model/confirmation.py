@@ -1,6 +1,7 @@
 """Which failures of a night are run again to tell chance, surroundings and regressions apart, and what that showed.
 
-Only new failures are: those that were good the last time they ran. How many, how long and whether at all is bounded.
+Only failures are of which that can tell more: those that are new, and those that may be chance but were not proven so
+tonight. How many, how long and whether at all is bounded.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class PlannedRerun(Record):
 
     Attributes:
         tests: node ids, none when `skipped` says why; those that took their process with them come last.
-        left_out: how many new failures are more than may be repeated.
+        left_out: how many failures are more than may be repeated.
         revision: the commit of the image, as far as it is known.
     """
 
@@ -67,7 +68,7 @@ class Confirmed(Record):
         run_id: the run of the night whose failures these are.
         again: node id -> how it ended on the same image.
         previous: node id -> how it ended on the image on which it was good last, `previous_digest`.
-        left_out: how many new failures were not repeated.
+        left_out: how many failures were not repeated.
         notes: what was not done, and why.
         problems: what should have been done and could not be; asked again, it is tried again.
         artifacts: name -> key in the artifact store.
@@ -107,7 +108,7 @@ def plan_reruns(
     *,
     revision: str | None = None,
 ) -> tuple[PlannedRerun, ...]:
-    """What to run again: one entry for each stage with new failures, also where nothing of it may run.
+    """What to run again: one entry for each stage with failures to repeat, also where nothing of it may run.
 
     Args:
         stages: of one run.
@@ -115,24 +116,37 @@ def plan_reruns(
         limits: the profile's.
         revision: the commit of the run's images.
     """
-    new: dict[tuple[str, str, str], list[TestVerdict]] = defaultdict(list)
+    open_: dict[tuple[str, str, str], list[TestVerdict]] = defaultdict(list)
     for one in verdicts:
-        if one.verdict is Verdict.NEW:
-            new[one.test.framework, one.test.arch, one.test.stage].append(one)
-    found = ((stage, new.get((stage.framework, stage.arch, stage.stage), [])) for stage in stages)
+        if one.verdict is Verdict.NEW or _may_be_chance(one):
+            open_[one.test.framework, one.test.arch, one.test.stage].append(one)
+    found = ((stage, open_.get((stage.framework, stage.arch, stage.stage), [])) for stage in stages)
     planned = (_planned(stage, own, limits) for stage, own in found if own and limits.enabled)
     return tuple(one.model_copy(update={"revision": revision}) for one in planned)
 
 
-def _planned(stage: StageOutcome, new: Sequence[TestVerdict], limits: Limits) -> PlannedRerun:
+def _may_be_chance(one: TestVerdict) -> bool:
+    """Bad tonight, and on one image both good and bad, but not yet tonight: on an earlier night, or across two nights.
+
+    Without a repetition an image that runs another night makes all that is bad on it look like chance, and a flake
+    that fails on two nights in a row look like a break.
+    """
+    tonight = one.strip[-1] if one.strip else None
+    if tonight is None or tonight.flaky or tonight.result not in BAD_RESULTS:
+        return False
+    flaked = any(night.flaky for night in one.strip)
+    return one.verdict is Verdict.FLAKY or (one.verdict is Verdict.RECURRING and flaked)
+
+
+def _planned(stage: StageOutcome, bad: Sequence[TestVerdict], limits: Limits) -> PlannedRerun:
     skipped = _why_not(stage, limits)
     if skipped is not None:
-        return PlannedRerun(stage=stage, left_out=len(new), skipped=skipped)
-    tests = [one.test.node_id for one in sorted(new, key=_order) if "::" in one.test.node_id]
+        return PlannedRerun(stage=stage, left_out=len(bad), skipped=skipped)
+    tests = [one.test.node_id for one in sorted(bad, key=_order) if "::" in one.test.node_id]
     if not tests:
         skipped = "its files could not be collected: there are no single tests to repeat"
     chosen = tuple(tests[: limits.max_tests])
-    return PlannedRerun(stage=stage, tests=chosen, left_out=len(new) - len(chosen), skipped=skipped)
+    return PlannedRerun(stage=stage, tests=chosen, left_out=len(bad) - len(chosen), skipped=skipped)
 
 
 def _why_not(stage: StageOutcome, limits: Limits) -> str | None:
@@ -146,10 +160,10 @@ def _why_not(stage: StageOutcome, limits: Limits) -> str | None:
     return None
 
 
-def _order(verdict: TestVerdict) -> tuple[bool, str]:
-    """What took its process with it comes last, or what comes after it would not run."""
+def _order(verdict: TestVerdict) -> tuple[bool, bool, str]:
+    """What is new comes first; what took its process with it last, or what comes after it would not run."""
     crashed = bool(verdict.strip) and verdict.strip[-1].result is TestResult.CRASHED
-    return crashed, verdict.test.node_id
+    return crashed, verdict.verdict is not Verdict.NEW, verdict.test.node_id
 
 
 def last_good_image(

@@ -43,7 +43,7 @@ def _of_entry(rows: Sequence[EntryRow], thresholds: Thresholds, tonight: str) ->
     if last.status == "built" and (move := move_of(built, thresholds, Measure(thresholds.build_s))):
         yield _drift("build", move, last, name=last.name)
     sizes = [float(row.size_bytes) for row in rows if row.size_bytes]
-    measure = Measure(thresholds.image_mb * _MEGABYTE, both_ways=True)
+    measure = Measure(thresholds.image_mb * _MEGABYTE, both_ways=True, by_chance=False)
     if last.size_bytes and (move := move_of(sizes, thresholds, measure)):
         yield _drift("image_size", move, last, name=last.name)
 

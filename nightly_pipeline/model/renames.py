@@ -40,10 +40,11 @@ def _same_error(row: TestRow) -> Hashable:
 
 
 def _by(rows: Iterable[TestRow], key: Callable[[TestRow], Hashable]) -> Mapping[Hashable, list[TestIdentity]]:
-    found: dict[Hashable, list[TestIdentity]] = defaultdict(list)
+    """A test has several rows where its stage ran twice that night; it is one test all the same."""
+    found: dict[Hashable, dict[TestIdentity, None]] = defaultdict(dict)
     for row in rows:
-        found[key(row)].append(row.identity)
-    return found
+        found[key(row)][row.identity] = None
+    return {one: list(names) for one, names in found.items()}
 
 
 def _pairs(

@@ -6,18 +6,19 @@ not run, was skipped or only collected is neither good nor bad: it is looked pas
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, TestRow
 from nightly_pipeline.model.judgement import NightResult, TestVerdict, Verdict
 from nightly_pipeline.model.past import TestNight, passed_and_failed
+from nightly_pipeline.model.surroundings import fails_where_it_was_good, spreads
 
 STRIP_NIGHTS = 14
 RATE_NIGHTS = 30
 """Over how many nights the rate of a known flake is counted."""
-LEAST_LIKELY = 0.005
+LEAST_LIKELY = 0.01
 """A row of bad results that a flake's own rate makes less likely than this is no flake any more."""
 
 VERDICT_ORDER = (
@@ -41,7 +42,7 @@ class Background:
     Attributes:
         date: the night that is judged.
         dates: nights on record up to it, oldest first.
-        environment: night -> signatures of errors that were also seen on the image of the night before it.
+        environment: night -> signatures of errors that did not come from its images; see `surroundings`.
     """
 
     date: str
@@ -87,28 +88,10 @@ def signature_row(nights: Sequence[TestNight], background: Background) -> list[T
     return row[begin:]
 
 
-def environment_errors(pasts: Iterable[Sequence[TestNight]]) -> dict[str, frozenset[str]]:
-    """Night -> signatures of errors that were there on the image of the night before as well, where all was good.
-
-    One test that was good on that image clears its error: what changed is in the image.
-    """
-    seen: dict[str, set[str]] = defaultdict(set)
-    cleared: dict[str, set[str]] = defaultdict(set)
-    for nights in pasts:
-        for at, night in enumerate(nights):
-            if not night.checks or night.mixed or not night.bad or not night.row.signature:
-                continue
-            if _fails_where_it_was_good(nights[: at + 1]):
-                seen[night.date].add(night.row.signature)
-            elif any(check.result in GOOD_RESULTS for check in night.checks):
-                cleared[night.date].add(night.row.signature)
-    return {date: frozenset(errors - cleared[date]) for date, errors in seen.items()}
-
-
 def _of_bad(nights: Sequence[TestNight], background: Background) -> tuple[Verdict, str]:
     tonight, row = nights[-1], bad_row(nights, background)
     return (
-        _flaky(nights)
+        _flaky(nights, background)
         or _known_flake(nights, background)
         or _recurring(nights, row, background)
         or _unknown(nights, row)
@@ -130,7 +113,7 @@ def _of_good(nights: Sequence[TestNight], background: Background) -> tuple[Verdi
     then = _of_bad(_until(before, row[-1]), background)[0]
     if _on_image(row[-1].row, tonight) and then is not Verdict.ENVIRONMENT:
         return Verdict.FLAKY, f"passed tonight and failed on {row[-1].date} on one and the same image"
-    if then in _NOT_THE_TESTS_DOING or _proof(before[-RATE_NIGHTS:], row[-1].row.signature):
+    if then in _NOT_THE_TESTS_DOING or _proof(before[-RATE_NIGHTS:], row[-1].row.signature, background):
         return None  # it was bad by chance, or by what is around it: that it passes is no mending
     return Verdict.FIXED, f"good tonight, bad on {row[-1].date}"
 
@@ -139,12 +122,15 @@ def _until(nights: Sequence[TestNight], last: TestNight) -> Sequence[TestNight]:
     return nights[: next(at for at, night in enumerate(nights) if night is last) + 1]
 
 
-def _flaky(nights: Sequence[TestNight]) -> tuple[Verdict, str] | None:
+def _flaky(nights: Sequence[TestNight], background: Background) -> tuple[Verdict, str] | None:
     """The proof on tonight's image: a pass and a fail tonight, or a pass on an earlier night that had this image.
 
-    When it only passed on earlier nights, and is bad whenever it is run tonight, something around it changed.
+    When it only passed on earlier nights, and is bad whenever it is run tonight, something around it changed. So it
+    did when tests of several images have the same error tonight and pass now.
     """
     tonight = nights[-1]
+    if _from_outside(tonight, background):
+        return None
     if tonight.mixed:
         return Verdict.FLAKY, "passed and failed tonight on one and the same image"
     earlier = [run for night in nights[:-1] for run in night.runs if _on_image(run, tonight)]
@@ -157,46 +143,59 @@ def _flaky(nights: Sequence[TestNight]) -> tuple[Verdict, str] | None:
 def _known_flake(nights: Sequence[TestNight], background: Background) -> tuple[Verdict, str] | None:
     """Bad tonight also when repeated, but not worse than its rate of late lets expect, with the error proven flaky."""
     row, window = bad_row(nights, background), nights[:-1][-RATE_NIGHTS:]
-    proof = _proof(window, nights[-1].row.signature)
+    proof = _proof(window, nights[-1].row.signature, background)
     if not proof or not any(night.confirmed for night in row):
         return None
     since = row[0].date
     runs = [run for night in window if night.date < since for run in night.same_image]
-    rate = (sum(map(_failures, runs)) + 0.5) / (len(runs) + 1)  # so few failures say little of their rate
+    failures = sum(map(_failures, runs))
     failed = sum(_failures(run) for night in row for run in (*night.same_image, *night.checks))
-    if rate**failed < LEAST_LIKELY:
+    if _likelihood(failed, failures=failures, runs=len(runs)) < LEAST_LIKELY:
         return None
-    why = f"passed and failed on one image on {proof[-1].date} with this error; of late {rate:.0%} of its runs fail"
+    why = (
+        f"passed and failed on one image on {proof[-1].date} with this error; of late {failures} of {len(runs)} "
+        "of its runs failed"
+    )
     return Verdict.FLAKY, why
 
 
-def _proof(nights: Sequence[TestNight], signature: str | None) -> list[TestNight]:
-    """Nights on which the test passed and failed with this error on one and the same image."""
-    return [night for night in nights if signature and night.mixed and signature in night.signatures]
+def _likelihood(times: int, *, failures: int, runs: int) -> float:
+    """How likely a test that failed so often in so many runs is to fail a number of times on end.
+
+    A few runs say little of the true rate, so it is taken over all rates that fit them (beta-binomial).
+    """
+    return prod((failures + 0.5 + at) / (runs + 1 + at) for at in range(times))
+
+
+def _proof(nights: Sequence[TestNight], signature: str | None, background: Background) -> list[TestNight]:
+    """Nights on which the test passed and failed with this error on one and the same image, by chance."""
+    mixed = (night for night in nights if signature and night.mixed and signature in night.signatures)
+    return [night for night in mixed if not _from_outside(night, background)]
 
 
 def _environment(nights: Sequence[TestNight], background: Background) -> tuple[Verdict, str] | None:
     """Bad now on last night's image, too, where it was good: what changed is not in the image."""
     tonight = nights[-1]
-    if tonight.checks:
-        outside = _fails_where_it_was_good(nights)
-        return (
-            (Verdict.ENVIRONMENT, "bad tonight on last night's image as well, where it was good")
-            if outside
-            else None
-        )
+    if fails_where_it_was_good(nights):
+        return Verdict.ENVIRONMENT, "bad tonight on last night's image as well, where it was good"
+    if any(check.result in GOOD_RESULTS for check in tonight.checks):
+        return None
     if tonight.confirmed and any(_on_image(run, tonight) for night in nights[:-1] for run in night.runs):
         return Verdict.ENVIRONMENT, "bad tonight on an image on which it was good before"
-    if tonight.row.signature in background.environment.get(tonight.date, frozenset()):
-        return Verdict.ENVIRONMENT, "other tests with this error are bad on last night's image as well"
-    return None
+    if not _from_outside(tonight, background):
+        return None
+    if tonight.mixed:
+        return (
+            Verdict.ENVIRONMENT,
+            "good when repeated, as were tests of other images with this error tonight",
+        )
+    return Verdict.ENVIRONMENT, "other tests with this error tonight showed that it is not the image's doing"
 
 
-def _fails_where_it_was_good(nights: Sequence[TestNight]) -> bool:
-    """Whether it was bad in every check on an image of an earlier night, and had been good on that very image."""
-    checked = {check.image_digest for check in nights[-1].checks}
-    good_on = {run.image_digest for night in nights[:-1] for run in night.runs if run.result in GOOD_RESULTS}
-    return all(check.result in BAD_RESULTS for check in nights[-1].checks) and checked <= good_on
+def _from_outside(night: TestNight, background: Background) -> bool:
+    """Whether other tests showed that the error of a night has to do with no image."""
+    known = night.row.signature in background.environment.get(night.date, frozenset())
+    return known and spreads(night.row.message or "")
 
 
 def _recurring(

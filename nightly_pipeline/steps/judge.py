@@ -25,11 +25,11 @@ from nightly_pipeline.model.quarantine import Quarantine
 from nightly_pipeline.model.renames import renamed
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.stage_incidents import stage_incidents
+from nightly_pipeline.model.surroundings import environment_errors
 from nightly_pipeline.model.verdicts import (
     RATE_NIGHTS,
     VERDICT_ORDER,
     Background,
-    environment_errors,
     judge_test,
     signature_row,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
+from zlib import crc32
 
 from nightly_pipeline.model.history import (
     BAD_RESULTS,
@@ -14,7 +15,8 @@ from nightly_pipeline.model.history import (
     TestResult,
     TestRow,
 )
-from tests.labelled.nights import Played, at_hour, day
+from tests.labelled.nights import Played
+from tests.labelled.runs import at_hour, day
 from tests.labelled.suite import COLLECTED, FRAMEWORKS, STAGES, Key, stage_of
 
 _NOISE = 10_007
@@ -55,10 +57,16 @@ class LabelledHistory:
         random = Random(self.scenario.seed + 99)  # noqa: S311 - to be repeated by its seed
         self._noise = [random.lognormvariate(0, 1) for _ in range(_NOISE)]
         self._causeless = [key for key in self.scenario.suite.keys if key not in played.keys]
+        self._by_name = {
+            (key[0], name): key for key in self._causeless for name in self.scenario.suite.names(key[1])
+        }
         self._stage_of = {key: stage_of(key[1]) for key in self._causeless}
+        self._made: dict[
+            TestIdentity, dict[int, TestRow | None]
+        ] = {}  # the slow ones are asked for every night
         self._by_test: dict[TestIdentity, list[TestRow]] = {}
-        for night in played.nights:
-            for row in played.rows[night]:
+        for night in sorted({*played.rows, *played.of_other_engine}):
+            for row in (*played.rows.get(night, ()), *played.of_other_engine.get(night, ())):
                 self._by_test.setdefault(row.identity, []).append(row)
 
     def write(self, night: NightRow, entries: Sequence[EntryRow], tests: Sequence[TestRow]) -> None:
@@ -76,9 +84,9 @@ class LabelledHistory:
                 date=day(night),
                 run_id=f"run-{night}-0",
                 status="red",
-                engine_kind="mock",
+                engine_kind="real" if night in self.scenario.other_engine else "mock",
                 profile="labelled",
-                partial=False,
+                partial=night in self.scenario.partial,
                 started_at=at_hour(night, 8),
                 ended_at=at_hour(night, 12),
             )
@@ -86,12 +94,14 @@ class LabelledHistory:
         ]
 
     def entries(self, *, since: str | None = None, until: str | None = None) -> list[EntryRow]:
-        return [row for night in self._within(since, until) for row in self._entries(night)]
+        nights = [night for night in self._within(since, until) if night not in self.scenario.other_engine]
+        return [row for night in nights for row in self._entries(night)]
 
     def tests(self, date: str, *, run_id: str | None = None, bad_only: bool = False) -> list[TestRow]:
         night = next((night for night in self.played.nights if day(night) == date), None)
         if night is None:
-            return []
+            others = (night for night in self.scenario.other_engine if day(night) == date)
+            return [row for night in others for row in self.played.of_other_engine[night]]
         own = [row for row in self.played.rows[night] if not bad_only or row.result in BAD_RESULTS]
         return own if bad_only else [*own, *self._others(night), *self._collected(night)]
 
@@ -100,11 +110,9 @@ class LabelledHistory:
     ) -> list[TestRow]:
         dates = {day(night) for night in self._within(since, until)}
         found = [row for one in identities for row in self._by_test.get(one, ()) if row.date in dates]
-        wanted = {one for one in identities if one not in self._by_test}
-        if wanted:
-            keys = self._keys(wanted)
-            found += [self._passed(key, night) for night in self._within(since, until) for key in keys]
-        return found
+        asked = [one for one in identities if (one.framework, one.node_id) in self._by_name]
+        nights = [night for night in self.played.nights if day(night) in dates]
+        return [*found, *(row for one in asked for row in self._always_good(one, nights))]
 
     def bad_tests(self, *, since: str, until: str) -> list[TestIdentity]:
         return [
@@ -116,14 +124,25 @@ class LabelledHistory:
     def _within(self, since: str | None, until: str | None) -> list[int]:
         return [
             night
-            for night in self.played.nights
+            for night in sorted({*self.played.nights, *self.scenario.other_engine})
             if (since is None or day(night) >= since) and (until is None or day(night) <= until)
         ]
 
-    def _keys(self, wanted: set[TestIdentity]) -> list[Key]:
-        """The tests of these names, under the names that they have at last."""
-        last = self.scenario.nights
-        return [key for key in self._causeless if self.scenario.suite.identity(key, last) in wanted]
+    def _always_good(self, test: TestIdentity, nights: Sequence[int]) -> Iterator[TestRow]:
+        """The nights of a test without a cause, as long as it has this name and its stage runs."""
+        made = self._made.setdefault(test, {})
+        for night in nights:
+            if night not in made:
+                made[night] = self._one_good(test, night)
+            row = made[night]
+            if row is not None:
+                yield row
+
+    def _one_good(self, test: TestIdentity, night: int) -> TestRow | None:
+        key = self._by_name[test.framework, test.node_id]
+        named = self.scenario.suite.node_id(key[1], night) == test.node_id
+        ran = (night, key[0], test.stage) not in self.scenario.infra
+        return self._passed(key, night) if named and ran else None
 
     def _others(self, night: int) -> Iterator[TestRow]:
         absent = {
@@ -168,8 +187,9 @@ class LabelledHistory:
 
     def _entries(self, night: int) -> Iterator[EntryRow]:
         for framework in FRAMEWORKS:
-            for name, size in _SIZES.items():
-                yield self._image(framework, name, size, night)
+            if (night, framework) not in self.scenario.reused:
+                for name, size in _SIZES.items():
+                    yield self._image(framework, name, size, night)
             for stage in STAGES:
                 if (night, framework, stage) not in self.scenario.infra:
                     yield self._stage(framework, stage, night)
@@ -203,14 +223,12 @@ class LabelledHistory:
         begins, factor, growth = self.scenario.moves.get(series, (0, 1.0, 0.0))
         if night >= begins:
             value *= factor * (1 + growth) ** (night - begins)
-        strange = hash_of((*series, "strange"), night) % 1_000 < 1_000 * self.scenario.outliers
+        strange = hash_of((*series, f"strange-{self.scenario.seed}"), night) % 1_000 < (
+            1_000 * self.scenario.outliers if series[0] != "image_size" else 0
+        )
         return value * (1.7 if strange else 1.0)
 
 
 def hash_of(series: tuple[str, ...], night: int) -> int:
     """The same number for the same series and night in every process."""
-    value = night * 104_729
-    for part in series:
-        for sign in part:
-            value = (value * 131 + ord(sign)) & 0xFFFFFFFF
-    return value
+    return crc32(f"{'/'.join(series)}/{night}".encode())

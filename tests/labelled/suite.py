@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from nightly_pipeline.model.history import TestIdentity
@@ -19,9 +19,17 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True)
 class Suite:
-    """The tests; `renamed` maps a file to (night from which it has another name, that name)."""
+    """The tests, and what is called otherwise from a night on.
+
+    Attributes:
+        renamed: a file -> (night, its other name).
+        moved: number of a test -> (night, the file it is in from then on).
+        reworded: number of a test -> the night from which its function has another name.
+    """
 
     renamed: dict[str, tuple[int, str]]
+    moved: dict[int, tuple[int, str]] = field(default_factory=dict)
+    reworded: dict[int, int] = field(default_factory=dict)
 
     @property
     def keys(self) -> list[Key]:
@@ -38,9 +46,16 @@ class Suite:
     def node_id(self, number: int, night: int) -> str:
         """`unit/test_module_7.py::test_case_212[a]`."""
         file = file_of(number)
-        since, other = self.renamed.get(file, (0, file))
+        since, other = self.moved.get(number) or self.renamed.get(file, (0, file))
+        name = "check" if night >= self.reworded.get(number, night + 1) else "test_case"
         parameters = "" if number % 3 else "[a]"
-        return f"{other if night >= since else file}::test_case_{number}{parameters}"
+        return f"{other if night >= since else file}::{name}_{number}{parameters}"
+
+    def names(self, number: int) -> set[str]:
+        """Every node id that it ever has."""
+        changes = [self.renamed.get(file_of(number)), self.moved.get(number)]
+        nights = [0, self.reworded.get(number, 0), *(change[0] for change in changes if change)]
+        return {self.node_id(number, night) for night in nights}
 
 
 @cache

@@ -10,7 +10,8 @@ from nightly_pipeline.model.history import TestIdentity, TestResult, TestRow
 from nightly_pipeline.model.judgement import TestVerdict
 from nightly_pipeline.model.past import TestNight, pasts
 from nightly_pipeline.model.signature import signature_of
-from nightly_pipeline.model.verdicts import Background, environment_errors, judge_test
+from nightly_pipeline.model.surroundings import environment_errors
+from nightly_pipeline.model.verdicts import Background, judge_test
 
 FIRST = date(2026, 11, 1)
 TEST = TestIdentity(framework="vllm", arch="amd64", stage="unit", node_id="unit/test_a.py::test_x")

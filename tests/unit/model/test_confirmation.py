@@ -18,11 +18,20 @@ NAMES = [f"unit/test_a.py::test_{number:03}" for number in range(120)]
 
 
 def verdict(
-    node_id: str, word: str = "new", *, result: str = "failed", of: str = "unit", arch: str = "amd64"
+    node_id: str,
+    word: str = "new",
+    *,
+    result: str = "failed",
+    before: tuple[NightResult, ...] = (),
+    **cell: str,
 ) -> TestVerdict:
-    test = TestIdentity(framework="vllm", arch=arch, stage=of, node_id=node_id)
-    strip = (NightResult(date=DATE, result=TestResult(result)),)
-    return TestVerdict(test=test, verdict=Verdict(word), strip=strip)
+    """`flaky failed` is a night on which it failed and passed on one image."""
+    place = {"framework": "vllm", "arch": "amd64", "stage": "unit"} | cell
+    flaky, ended = result.startswith("flaky "), TestResult(result.removeprefix("flaky "))
+    tonight = NightResult(date=DATE, result=ended, flaky=flaky)
+    return TestVerdict(
+        test=TestIdentity(**place, node_id=node_id), verdict=Verdict(word), strip=(*before, tonight)
+    )
 
 
 def failed(bad: int, good: int, name: str = "unit", **fields):
@@ -36,13 +45,36 @@ def planned(*new: str, bad: int | None = None, good: int = 1000, **limits):
     return only
 
 
-@pytest.mark.parametrize("word", [word.value for word in Verdict if word is not Verdict.NEW])
-def test_nothing_but_new_failures_is_repeated(word):
+@pytest.mark.parametrize("word", [word.value for word in Verdict if word not in {Verdict.NEW, Verdict.FLAKY}])
+def test_what_is_known_to_be_bad_is_not_repeated(word):
     assert plan_reruns([failed(1, 10)], [verdict(NAMES[0], word)], Limits()) == ()
 
 
+def test_what_passed_and_failed_tonight_is_proven_and_not_repeated():
+    proven = [
+        verdict(name, "flaky", result=f"flaky {end}")
+        for name, end in zip(NAMES, ("failed", "passed"), strict=False)
+    ]
+    assert plan_reruns([failed(1, 10)], proven, Limits()) == ()
+
+
+def test_what_is_bad_on_an_image_it_was_good_on_another_night_is_repeated():
+    """Else all that fails on such a night, when a service is away, is taken for chance."""
+    (only,) = plan_reruns([failed(1, 10)], [verdict(NAMES[0], "flaky")], Limits())
+    assert only.tests == (NAMES[0],)
+
+
+def test_what_goes_on_failing_and_was_proven_flaky_lately_is_repeated_after_what_is_new():
+    before = (NightResult(date="2026-11-12", result=TestResult.FAILED, flaky=True),)
+    known = verdict(NAMES[0], "recurring", before=before)
+    (only,) = plan_reruns([failed(2, 10)], [known, verdict(NAMES[1])], Limits(max_tests=1))
+    assert (only.tests, only.left_out) == ((NAMES[1],), 1)
+    (only,) = plan_reruns([failed(2, 10)], [known, verdict(NAMES[1])], Limits())
+    assert only.tests == (NAMES[1], NAMES[0])
+
+
 def test_every_stage_repeats_its_own():
-    verdicts = [verdict(NAMES[0]), verdict(NAMES[1], of="integration")]
+    verdicts = [verdict(NAMES[0]), verdict(NAMES[1], stage="integration")]
     reruns = plan_reruns(
         [failed(1, 10), failed(1, 10, "integration"), stage()], verdicts, Limits(), revision="c0ffee"
     )

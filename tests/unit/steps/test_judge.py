@@ -254,7 +254,7 @@ def _nights_of(seconds: list[float]) -> MemoryHistory:
 
 
 def test_what_moved_is_told_with_what_is_usual():
-    judgement = judge(report(9), _nights_of([600.0] * 9 + [1_200.0]), Rules())
+    judgement = judge(report(10), _nights_of([600.0] * 9 + [1_300.0] * 2), Rules())
     assert {(one.what, one.name) for one in judgement.drifts} == {
         ("night", ""),
         ("stage", ""),
@@ -264,14 +264,14 @@ def test_what_moved_is_told_with_what_is_usual():
         ("test", TEST.node_id),
     }
     told = next(one for one in judgement.drifts if one.what == "stage")
-    assert (told.value, told.usual, told.nights, told.stage) == (1_200.0, 600.0, 9, "unit")
+    assert (told.value, told.usual, told.nights, told.stage) == (1_300.0, 600.0, 10, "unit")
 
 
 def test_what_did_not_move_or_is_not_known_for_long_is_not_told():
     assert judge(report(9), _nights_of([600.0] * 10), Rules()).drifts == ()
-    assert judge(report(3), _nights_of([600.0] * 3 + [1_200.0]), Rules()).drifts == ()
+    assert judge(report(3), _nights_of([600.0] * 3 + [1_300.0]), Rules()).drifts == ()
     strict = Rules(thresholds=Thresholds(at_least=3))
-    assert judge(report(3), _nights_of([600.0] * 3 + [1_200.0]), strict).drifts
+    assert judge(report(3), _nights_of([600.0] * 3 + [1_300.0]), strict).drifts
 
 
 def test_how_much_is_read_is_bounded_where_very_much_is_bad(monkeypatch):

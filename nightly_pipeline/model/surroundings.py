@@ -1,0 +1,104 @@
+"""Errors that did not come from the image: what the reruns of a night showed of what is around its tests.
+
+Two things show it. A test that is bad now on an earlier image as well, on which it was good. And an error that tests of
+several images have for the first time, where many of them were good on the same image, just after or the night before:
+so much at once is no chance.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, TestRow
+from nightly_pipeline.model.incident_words import is_bare_comparison
+from nightly_pipeline.model.past import TestNight
+from nightly_pipeline.model.signature import says_little
+
+AT_ONCE = 5
+"""So many tests with one error that were good and bad on the same image are no chance..."""
+IMAGES_AT_ONCE = 2
+"""... when so many images have the error: a race in one image may well hit many of its tests."""
+
+
+def environment_errors(pasts: Iterable[Sequence[TestNight]]) -> dict[str, frozenset[str]]:
+    """Night -> signatures of errors that did not come from the images of that night.
+
+    One test that was good on the image of the night before clears its error: what changed is in the image.
+    """
+    seen = _Seen()
+    for nights in pasts:
+        for at, night in enumerate(nights):
+            if night.bad or night.mixed:  # hardly ever
+                seen.add(nights[: at + 1])
+    return {date: frozenset(errors) for date, errors in seen.errors().items() if errors}
+
+
+def fails_where_it_was_good(nights: Sequence[TestNight]) -> bool:
+    """Whether it was bad in every check on an image of an earlier night, and had been good on that very image."""
+    checks = nights[-1].checks
+    good_on = {run.image_digest for night in nights[:-1] for run in night.runs if run.result in GOOD_RESULTS}
+    on_them = all(check.result in BAD_RESULTS and check.image_digest in good_on for check in checks)
+    return bool(checks) and on_them
+
+
+def spreads(message: str) -> bool:
+    """Whether what is known of an error in one test says something of it in another: not when it names nothing.
+
+    >>> spreads("OSError: cannot reach https://hub.example.org"), spreads("assert 404 == 200")
+    (True, False)
+    """
+    return not says_little(message) and not is_bare_comparison(message)
+
+
+@dataclass
+class _Seen:
+    """What the nights showed.
+
+    Attributes:
+        outside, cleared: night -> signatures that were seen on an earlier image as well, or were not.
+        both_ways: (night, signature) -> the tests that were good and bad on one image.
+        images: (night, signature) -> the cells with that error.
+    """
+
+    outside: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    cleared: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    both_ways: dict[tuple[str, str], list[TestRow]] = field(default_factory=lambda: defaultdict(list))
+    images: dict[tuple[str, str], set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
+
+    def add(self, nights: Sequence[TestNight]) -> None:
+        """One night of a test, after those before it."""
+        night = nights[-1]
+        for signature in night.signatures:
+            self.images[night.date, signature].add((night.row.framework, night.row.arch))
+            if night.mixed or _was_good_on_it(nights):
+                self.both_ways[night.date, signature].append(night.row)
+        if not night.row.signature or not night.checks or night.mixed:
+            return
+        if fails_where_it_was_good(nights):
+            self.outside[night.date].add(night.row.signature)
+        elif any(check.result in GOOD_RESULTS for check in night.checks):
+            self.cleared[night.date].add(night.row.signature)
+
+    def errors(self) -> dict[str, set[str]]:
+        """Those of no image."""
+        found = {date: set(errors) for date, errors in self.outside.items()}
+        first: dict[str, str] = {}
+        for date, signature in sorted(self.both_ways):
+            if first.setdefault(signature, date) == date and self._too_many_for_chance(date, signature):
+                found.setdefault(date, set()).add(signature)
+        return {date: errors - self.cleared[date] for date, errors in found.items()}
+
+    def _too_many_for_chance(self, date: str, signature: str) -> bool:
+        """Tests of several files and images: neither one flaky fixture nor a race in one image."""
+        rows, images = self.both_ways[date, signature], self.images[date, signature]
+        files = {row.node_id.partition("::")[0] for row in rows}
+        return len(rows) >= AT_ONCE and len(images) >= IMAGES_AT_ONCE and len(files) > 1
+
+
+def _was_good_on_it(nights: Sequence[TestNight]) -> bool:
+    """Whether the test was good the last time it ran, and that was on tonight's image."""
+    before = next((night for night in reversed(nights[:-1]) if night.good or night.bad), None)
+    digest = nights[-1].row.image_digest
+    return before is not None and before.good and digest is not None and before.row.image_digest == digest
