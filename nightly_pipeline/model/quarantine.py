@@ -24,6 +24,7 @@ _UNLIKE = ("unit/test_kv.py::test_evict", "e2e/serve/test_chat.py::TestChat::tes
 """Two tests that have nothing in common: what means both means nearly every one."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Cell = Annotated[str, Field(pattern=r"^[a-z0-9_-]+/[a-z0-9_-]+$")]
+State = Literal["active", "expired", "ready_to_leave", "unmatched"]
 Pasts = Mapping[TestIdentity, Sequence[TestNight]]
 
 
@@ -123,23 +124,29 @@ class Quarantine(Strict):
                 return entry
         return None
 
-    def notes(self, pasts: Pasts, night: str, *, today: str | None = None) -> tuple[QuarantineNote, ...]:
+    def notes(
+        self, pasts: Pasts, night: str, *, today: str | None = None, whole: bool = True
+    ) -> tuple[QuarantineNote, ...]:
         """How each entry that has begun stands.
 
         Args:
             pasts: the nights of every test that any entry means.
             night: whose results count, YYYY-MM-DD.
             today: what an entry's dates are compared with; None is that night.
+            whole: everything that is planned ran. Otherwise a test that is not there says nothing.
         """
         now = today or night
-        return tuple(self._note(one, pasts, night, now) for one in self.entries if str(one.since) <= now)
+        begun = (one for one in self.entries if str(one.since) <= now)
+        return tuple(self._note(one, pasts, night, now, whole=whole) for one in begun)
 
-    def _note(self, entry: QuarantineEntry, pasts: Pasts, night: str, now: str) -> QuarantineNote:
+    def _note(
+        self, entry: QuarantineEntry, pasts: Pasts, night: str, now: str, *, whole: bool
+    ) -> QuarantineNote:
         own = [nights for test, nights in pasts.items() if entry.means(test) and nights]
         tonight = [nights[-1] for nights in own if nights[-1].date == night]
         return QuarantineNote(
             **entry.model_dump(mode="json", exclude={"since"}),
-            state=self._state(entry, own, tonight, now),
+            state=self._state(entry, own, now) if whole and tonight else _unseen(entry, now, whole=whole),
             failing=sum(one.bad for one in tonight),
             passed_nights=min((_good_nights(_within(entry, nights)) for nights in own), default=0),
         )
@@ -148,19 +155,23 @@ class Quarantine(Strict):
         self,
         entry: QuarantineEntry,
         own: Sequence[Sequence[TestNight]],
-        tonight: Sequence[TestNight],
         now: str,
-    ) -> Literal["active", "expired", "ready_to_leave", "unmatched"]:
+    ) -> State:
         if not entry.covers(now):
             return "expired"
-        if own and all(self._left(entry, nights) for nights in own):
-            return "ready_to_leave"
-        return "active" if tonight else "unmatched"
+        return "ready_to_leave" if all(self._left(entry, nights) for nights in own) else "active"
 
     def _left(self, entry: QuarantineEntry, nights: Sequence[TestNight]) -> bool:
         """Whether it was good for so many nights in a row at any time since it came in."""
         within = _within(entry, nights)
         return any(_good_nights(within[: at + 1]) >= self.leave_after_nights for at in range(len(within)))
+
+
+def _unseen(entry: QuarantineEntry, now: str, *, whole: bool) -> State:
+    """Where none of its tests, or perhaps not all of them, could be seen."""
+    if not entry.covers(now):
+        return "expired"
+    return "unmatched" if whole else "active"
 
 
 def quarantined_failures(judgement: Judgement | None) -> frozenset[TestIdentity]:

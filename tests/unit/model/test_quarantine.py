@@ -122,6 +122,15 @@ def test_an_entry_of_no_test_is_told_of():
     assert Quarantine(entries=(entry(),)).notes({}, day(1))[0].state == "unmatched"
 
 
+def test_of_a_part_of_a_night_nobody_knows_whether_a_test_is_gone_or_all_are_good():
+    quarantine = Quarantine(entries=(entry(),), leave_after_nights=3)
+    assert quarantine.notes({}, day(1), whole=False)[0].state == "active"
+    past = {TEST: nights(list(drawn("F...")))}
+    assert quarantine.notes(past, day(3))[0].state == "ready_to_leave"
+    assert quarantine.notes(past, day(3), whole=False)[0].state == "active"
+    assert quarantine.notes({}, "2999-01-01", whole=False)[0].state == "expired"
+
+
 def test_of_several_tests_all_have_to_be_good_before_the_entry_can_go():
     other = named("unit/test_a.py::test_y")
     rows = [*drawn("F..."), *drawn("F..F", test=other)]
