@@ -134,6 +134,7 @@ def go_on(
         look_at_commit=looks.at_commit,
         commits_between=lambda before, after: source.between(before, after, first_parent=True),
         keep=search.keep,
+        brought_by=source.between,
     )
     return bisect(search.record, tools, limits)
 

@@ -55,6 +55,7 @@ class BisectRecord(Record):
         commits: those between the last good and the first bad night, oldest first; empty until they are needed.
         looks: every look at a night and at a commit, in order.
         dirty: the nights whose image was built from more than their commit: what it holds was not committed.
+        merged: where the commit that was found is a merge, what came with it, newest first.
         message: why it ended as it did, or what to mind; empty where there is nothing to say.
         next_step: what a person can do about it.
     """
@@ -67,6 +68,7 @@ class BisectRecord(Record):
     commits: tuple[Commit, ...] = ()
     looks: tuple[Look, ...] = ()
     dirty: tuple[str, ...] = ()
+    merged: tuple[Commit, ...] = ()
     state: State = State.SEARCHING
     message: str = ""
     next_step: str = ""

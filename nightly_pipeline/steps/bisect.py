@@ -41,7 +41,8 @@ class BisectTools:
         look_at_night: runs the test on a night's image.
         look_at_commit: builds the image of a commit and runs the test on it. Both raise NightlyError where the fault is
             neither the image's nor the commit's: no daemon, no registry, no GPU.
-        commits_between: the commits after one and up to another, newest first. Raises SourceError.
+        commits_between: the commits of the branch after one and up to another, newest first. Raises SourceError.
+        brought_by: likewise, but those of people: what merges brought.
         keep: writes the search down; called after every look.
     """
 
@@ -49,6 +50,7 @@ class BisectTools:
     look_at_commit: Callable[[Commit], Look]
     commits_between: Callable[[str, str], Sequence[Commit]]
     keep: Callable[[BisectRecord], None]
+    brought_by: Callable[[str, str], Sequence[Commit]] = lambda _before, _after: ()
 
 
 def bisect(record: BisectRecord, tools: BisectTools, limits: Limits) -> BisectRecord:
@@ -112,6 +114,15 @@ class _UnderWay:
             self._keep(self._build(commit))
         self._must_agree(self.record.commit_search)
         raise self._answer()
+
+    def _name_what_was_merged(self, found: str) -> None:
+        """A merge is by who merged it: who wrote what came with it is asked first."""
+        try:
+            brought = self.tools.brought_by(self.record.commit_search.last_good, found)
+        except NightlyError:
+            return  # the commit is found all the same
+        merged = tuple(commit for commit in brought if commit.revision != found)
+        self.record = self.record.model_copy(update={"merged": merged})
 
     def _look(self, look: Callable[[], Look]) -> Look:
         if monotonic() > self.end:
@@ -194,6 +205,7 @@ class _UnderWay:
             else ""
         )
         if len(self.record.culprits) == 1:
+            self._name_what_was_merged(self.record.culprits[0].revision)
             return _Ended(State.FOUND, others)
         return _Ended(
             State.NARROWED,

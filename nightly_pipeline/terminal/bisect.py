@@ -13,6 +13,7 @@ from nightly_pipeline.model.quantities import duration_text
 from nightly_pipeline.model.untrusted import short_line
 
 _STYLES = {Finding.GOOD: "green", Finding.BAD: "red", Finding.UNCLEAR: "yellow"}
+_MERGED_SHOWN = 20
 _SIGNS = {Finding.GOOD: "✓", Finding.BAD: "✗", Finding.UNCLEAR: "?"}
 
 
@@ -42,6 +43,13 @@ def bisect_answer(record: BisectRecord) -> RenderableType:
     """What a search found."""
     lines: list[RenderableType] = [_title(record), *map(look_line, record.looks), Text()]
     lines += [Text(_verdict(record), style="bold"), *(_commit(commit) for commit in record.culprits)]
+    if record.merged:
+        lines += [
+            Text("  which brought"),
+            *(Text("  ").append_text(_commit(one)) for one in record.merged[:_MERGED_SHOWN]),
+        ]
+        more = len(record.merged) - _MERGED_SHOWN
+        lines += [Text(f"    {more} more: git log {record.culprits[0].revision[:12]}")] if more > 0 else []
     if record.line and record.state in {State.FOUND, State.NARROWED, State.SAME_COMMIT, State.SET_BACK}:
         lines.append(Text(f"  {short_line(record.line, 300)}", style="red"))
     if record.next_step:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -233,6 +233,29 @@ def test_what_was_not_committed_is_to_blame_where_the_commits_do_not_agree(broke
     assert said in found.message
     assert "not committed" in found.next_step
     assert bisect(found, tools, PLENTY).message == found.message
+
+
+def test_a_merge_is_told_with_what_it_brought():
+    """Who merged it has perhaps not seen it: its authors are named."""
+    world, asked = World(2, 8, 5), []
+    brought = (Commit(revision="t2", author="Topic", subject="Break it"), commit(5))
+
+    def brought_by(before: str, after: str) -> tuple[Commit, ...]:
+        asked.append((before, after))
+        return brought
+
+    found = bisect(world.record(), replace(world.tools(), brought_by=brought_by), PLENTY)
+    assert (found.culprits, found.merged) == ((commit(5),), brought[:1])
+    assert asked == [(commit(4).revision, commit(5).revision)]
+
+
+def test_a_commit_is_found_though_what_it_brought_cannot_be_had():
+    def gone(before: str, after: str) -> tuple[Commit, ...]:
+        raise SourceError("shallow")
+
+    world = World(2, 8, 5)
+    found = bisect(world.record(), replace(world.tools(), brought_by=gone), PLENTY)
+    assert (found.state, found.culprits, found.merged) == (State.FOUND, (commit(5),), ())
 
 
 def test_a_commit_that_is_bad_with_another_error_is_told_so():
