@@ -17,6 +17,7 @@ import httpx
 import pytest
 import yaml
 
+from tests.fakes.slack_server import FakeSlack
 from tests.registries import ACR, ECR, empty_repository, read_manifest
 
 ROOT = Path(__file__).parents[2]
@@ -145,3 +146,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("night")
     yield folder
     empty_registries(folder)
+
+
+@pytest.fixture(scope="module")
+def slack() -> Iterator[FakeSlack]:
+    """Slack, for all nights of one module."""
+    with FakeSlack() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def report(night: SmallNight) -> dict:
+    """What the night's report says, asked for once."""
+    return night.report()

@@ -44,12 +44,6 @@ def night(place: Path) -> SmallNight:
     return small
 
 
-@pytest.fixture(scope="module")
-def report(night: SmallNight) -> dict:
-    """What the night's report says, asked for once."""
-    return night.report()
-
-
 def test_the_broken_image_failed_and_what_waits_for_it_never_ran(report: dict) -> None:
     images = {(row["framework"], row["kind"]): row for row in report["images"]}
     assert images["sglang", "framework"]["status"] == "failed"

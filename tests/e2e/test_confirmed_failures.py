@@ -74,11 +74,6 @@ def night(place: Path) -> SmallNight:
 
 
 @pytest.fixture(scope="module")
-def report(night: SmallNight) -> dict[str, Any]:
-    return night.report()
-
-
-@pytest.fixture(scope="module")
 def confirmed(night: SmallNight, report: dict[str, Any]) -> dict[str, Any]:
     """What was written down of the reruns."""
     return json.loads((folder(night, report) / "confirmation.json").read_text())

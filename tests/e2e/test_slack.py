@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,12 +27,6 @@ SMALL = {
     "stages": {"integration": None, "e2e_single_gpu": None, "e2e_multi_gpu": None},
 }
 SUITE = Path("docker") / "suite" / "unit"
-
-
-@pytest.fixture(scope="module")
-def slack() -> Iterator[FakeSlack]:
-    with FakeSlack() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

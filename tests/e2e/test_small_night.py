@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -20,12 +19,6 @@ STAGES = ["unit", "integration", "e2e_single_gpu", "e2e_multi_gpu"]
 
 
 @pytest.fixture(scope="module")
-def slack() -> Iterator[FakeSlack]:
-    with FakeSlack() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def night(place: Path, slack: FakeSlack) -> SmallNight:
     small = make_night(place, ("vllm",))
     small.variables.update(
@@ -33,12 +26,6 @@ def night(place: Path, slack: FakeSlack) -> SmallNight:
     )
     small.nightly("run")
     return small
-
-
-@pytest.fixture(scope="module")
-def report(night: SmallNight) -> dict:
-    """What the night's report says, asked for once."""
-    return night.report()
 
 
 def test_the_night_is_green_and_says_it_is_mock(night: SmallNight, report: dict) -> None:

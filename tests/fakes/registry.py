@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.fakes.http_server import Handler, HttpServer
+from tests.fakes.images import digest_of
 
 
 @dataclass
@@ -198,10 +199,6 @@ class FakeRegistry:
 def noise(seed: int, size: int) -> bytes:
     """The same bytes for the same seed, which nothing compresses."""
     return random.Random(seed).randbytes(size)  # noqa: S311 - test data
-
-
-def digest_of(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 class _Handler(Handler):

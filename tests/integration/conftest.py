@@ -8,11 +8,13 @@ from __future__ import annotations
 import subprocess
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from nightly_pipeline.tools.registry import OciRegistry
+from tests.integration.containers_support import Bench
 from tests.registries import ACR, ECR, empty_repository, read_manifest
 
 BASE_IMAGE = f"{ECR}/nightly-base:python-3.11-bookworm"
@@ -82,6 +84,14 @@ def acr(repository: str) -> Iterator[OciRegistry]:
     """The session's repository in the registry with the role of ACR."""
     with OciRegistry("acr", ACR, repository, insecure=True) as registry:
         yield registry
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A place to run containers in, none of which may be left behind."""
+    bench = Bench(tmp_path / "results")
+    yield bench
+    assert bench.left_behind() == []
 
 
 def _base_is_there() -> bool:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -9,18 +8,11 @@ from nightly_pipeline.errors import ContainerError, EnvironmentNotReady, NoGpu
 from nightly_pipeline.tools.archive import ArchiveLimits
 from nightly_pipeline.tools.container_logs import LogLimits
 from nightly_pipeline.tools.containers import RunnerLimits
-from tests.integration.containers_support import Bench, python, variant_of_base
+from tests.integration.containers_support import python, variant_of_base
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 
 MIB = 1024**2
-
-
-@pytest.fixture
-def bench(tmp_path) -> Iterator[Bench]:
-    bench = Bench(tmp_path / "results")
-    yield bench
-    assert bench.left_behind() == []
 
 
 def test_a_clean_end(bench):

@@ -1,19 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.integration.containers_support import Bench, python, variant_of_base
+from tests.integration.containers_support import python, variant_of_base
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
-
-
-@pytest.fixture
-def bench(tmp_path) -> Iterator[Bench]:
-    bench = Bench(tmp_path / "results")
-    yield bench
-    assert bench.left_behind() == []
 
 
 @pytest.fixture

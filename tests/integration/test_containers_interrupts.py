@@ -23,13 +23,6 @@ RAISE_ON_TERM = "import signal\nsignal.signal(signal.SIGTERM, lambda *_: sys.exi
 
 
 @pytest.fixture
-def bench(tmp_path) -> Iterator[Bench]:
-    bench = Bench(tmp_path / "results")
-    yield bench
-    assert bench.left_behind() == []
-
-
-@pytest.fixture
 def client() -> Iterator[docker.APIClient]:
     client = docker.from_env()
     yield client.api

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -36,12 +35,6 @@ SMALL = {
 
 
 @pytest.fixture
-def slack() -> Iterator[FakeSlack]:
-    with FakeSlack() as server:
-        yield server
-
-
-@pytest.fixture
 def profile(tmp_path: Path) -> Path:
     path = tmp_path / "small.yaml"
     path.write_text(yaml.safe_dump(SMALL))
@@ -57,12 +50,6 @@ def settings(profile: Path, tmp_path: Path, slack: FakeSlack) -> Settings:
         "SLACK_BOT_TOKEN": TOKEN,
     }
     return load_settings(str(profile), environment=environment, root=tmp_path)
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as records:
-        yield records
 
 
 @pytest.fixture

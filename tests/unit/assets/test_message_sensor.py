@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,12 +30,6 @@ KEYS = [dg.AssetKey(["vllm", "amd64", name]) for name in ("framework_image", "ru
 
 
 @pytest.fixture
-def slack() -> Iterator[FakeSlack]:
-    with FakeSlack() as server:
-        yield server
-
-
-@pytest.fixture
 def settings(tmp_path: Path, slack: FakeSlack) -> Settings:
     environment = {
         "NIGHTLY_HOME": str(tmp_path / "home"),
@@ -45,12 +38,6 @@ def settings(tmp_path: Path, slack: FakeSlack) -> Settings:
         "SLACK_BOT_TOKEN": TOKEN,
     }
     return load_settings("local", environment=environment, root=tmp_path)
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as records:
-        yield records
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -20,12 +19,6 @@ from tests.factories import broken_night, image, stage, whole_night
 
 NIGHT = "2026-11-20"
 NIGHTS = nights(date(2026, 11, 1))
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as records:
-        yield records
 
 
 def settle(instance: dg.DagsterInstance, outcome, *, good: bool) -> dg.ExecuteInProcessResult:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,15 +14,9 @@ from click.testing import CliRunner, Result
 
 from nightly_pipeline.cli import main
 from nightly_pipeline.commands.freshness import span
-from tests.fakes.slack_server import TOKEN, FakeSlack
+from tests.fakes.slack_server import TOKEN
 
 TODAY = datetime.now(UTC).date()
-
-
-@pytest.fixture
-def slack() -> Iterator[FakeSlack]:
-    with FakeSlack() as server:
-        yield server
 
 
 @pytest.fixture

@@ -1,10 +1,17 @@
-"""What most steps are tried on: the two registries of a night, in memory."""
+"""What most steps are tried on: records and the two registries of a night, in memory."""
 
 from __future__ import annotations
 
 import pytest
 
+from nightly_pipeline.steps.records import NightRecords
 from tests.fakes.registry_memory import MemoryRegistry
+from tests.fakes.store import MemoryStore
+
+
+@pytest.fixture
+def records() -> NightRecords:
+    return NightRecords(MemoryStore())
 
 
 @pytest.fixture

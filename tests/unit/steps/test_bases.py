@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 
-import pytest
-
 from nightly_pipeline.errors import RegistryUnavailable
 from nightly_pipeline.steps.bases import (
     base_of,
@@ -15,10 +13,8 @@ from nightly_pipeline.steps.bases import (
     pinned,
     pinned_arguments,
 )
-from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.source import NightRun
 from tests.factories import RUN_ID, planned_image
-from tests.fakes.store import MemoryStore
 
 ARGUMENTS = {
     "BASE_IMAGE": "devel",
@@ -82,11 +78,6 @@ def test_any_reference_can_be_pinned():
 
 
 # --- of a run
-
-
-@pytest.fixture
-def records():
-    return NightRecords(MemoryStore())
 
 
 def asked(records, answers, *, run_id=RUN_ID, rerun_of=None, lines=None):

@@ -8,7 +8,6 @@ from nightly_pipeline.steps.changes import with_changes
 from nightly_pipeline.steps.records import NightRecords
 from tests.factories import DATE, image, night
 from tests.fakes.source import FakeRepository, revision
-from tests.fakes.store import MemoryStore
 
 LAST = "2026-11-19"
 OLD, NEW = revision("old"), revision("new")
@@ -17,11 +16,6 @@ COMMITS = (
     Commit(revision="c1", author="Ada", subject="First"),
     Commit(revision="c0", author="Bob", subject="Zeroth"),
 )
-
-
-@pytest.fixture
-def records() -> NightRecords:
-    return NightRecords(MemoryStore())
 
 
 @pytest.fixture

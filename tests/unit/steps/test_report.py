@@ -11,16 +11,10 @@ from nightly_pipeline.steps.records import OUTCOME_FILE, NightRecords
 from nightly_pipeline.steps.report import REPORT_JSON, REPORT_MARKDOWN, gather_report, keep_documents
 from tests.factories import DATE, image, plan, publication, run_facts, stage
 from tests.fakes.source import revision
-from tests.fakes.store import MemoryStore
 
 PLAN = plan(frameworks=["vllm"], architectures=["amd64"], stages=["unit"])
 KEYS = tuple(entry.key for entry in PLAN.entries)
 GOOD = [image(kind="framework"), image(), publication(), publication(arch=None), stage()]
-
-
-@pytest.fixture
-def records():
-    return NightRecords(MemoryStore())
 
 
 def run(run_id: str = "run-1", state: str = "succeeded", **fields):

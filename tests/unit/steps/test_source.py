@@ -12,7 +12,6 @@ from nightly_pipeline.errors import RecordError, SourceError
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.source import NightRun, revision_of
 from tests.fakes.source import FakeRepository, revision
-from tests.fakes.store import MemoryStore
 
 TODAY, PAST = date(2026, 11, 22), date(2026, 11, 20)
 EIGHT = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
@@ -22,11 +21,6 @@ NOW, THEN, NAMED, REPEATED = (revision(name) for name in ("now", "then", "named"
 @pytest.fixture
 def repository():
     return FakeRepository({("main", None): NOW, ("main", EIGHT): THEN, ("9fceb02", None): NAMED})
-
-
-@pytest.fixture
-def records():
-    return NightRecords(MemoryStore())
 
 
 def night(day: date = TODAY, **fields) -> NightRun:
