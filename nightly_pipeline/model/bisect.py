@@ -21,7 +21,7 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True)
 class Search:
-    """A search, as far as it has come. A value: looking at one more makes another.
+    """A search, as far as it has come. A value: what is found next makes another.
 
     Attributes:
         row: names of what is searched, oldest first, each once; the first should be good, the last bad.
@@ -30,12 +30,6 @@ class Search:
 
     row: tuple[str, ...]
     found: Mapping[str, Finding] = field(default_factory=dict)
-
-    def with_finding(self, name: str, finding: Finding) -> Search:
-        """The search with one more of the row looked at."""
-        if name not in self.row:
-            raise ValueError(f"{name!r} is not in the row")
-        return Search(self.row, {**self.found, name: finding})
 
     @property
     def next(self) -> str | None:
