@@ -35,8 +35,9 @@ def day(ago: int) -> str:
 
 @pytest.fixture
 def nightly(tmp_path: Path):
-    def call(*arguments: str) -> Result:
+    def call(*arguments: str, **variables: str) -> Result:
         environment = {"NIGHTLY_HOME": str(tmp_path / "home"), "NIGHTLY_PROFILE": None, "COLUMNS": "110"}
+        environment |= variables
         return CliRunner().invoke(main, arguments, env=environment, prog_name="nightly")
 
     return call
@@ -73,6 +74,31 @@ def test_one_test_gives_a_line_a_night(nightly, history):
         day(0),
     ]
     assert "AssertionError: no" in answer.stdout
+
+
+@pytest.mark.parametrize("width", [60, 80, 110])
+def test_a_narrow_terminal_folds_and_cuts_nothing(nightly, tmp_path, width):
+    shared = {"date": day(0), "run_id": "1f3a9c02-7d1e", "engine_kind": "mock"}
+    failed = row(
+        "tests/test_a.py::test_one", TestResult.FAILED, message="AssertionError: 500 of 512 answers came late",
+        image_digest=DIGEST, source_revision="95bdcb82" * 5, duration_s=3661.0, **shared,
+    )  # fmt: skip
+    ParquetHistory(tmp_path / "home" / "history").write(
+        night(date=day(0), run_id="1f3a9c02-7d1e"), [], [failed]
+    )
+    lines = nightly("history", "test_one", COLUMNS=str(width)).stdout.splitlines()
+    names = next(line for line in lines if line.startswith("Night"))
+    table = lines[lines.index(names) + 2 :]
+    starts = [names.index(name) for name in names.split()]
+    cells = [
+        "".join("".join(line[start:end] for line in table).split())
+        for start, end in zip(starts, [*starts[1:], None], strict=True)
+    ]
+    assert max(map(len, lines)) <= width
+    assert cells == [
+        day(0), "✗failed", "1h01", DIGEST[7:19], "95bdcb82", "1f3a9c02",
+        "AssertionError:500of512answerscamelate",
+    ]  # fmt: skip
 
 
 def test_several_tests_give_a_strip_each(nightly, history):
