@@ -20,6 +20,7 @@ from nightly_pipeline.model.message_incidents import (
     incident_line,
     incidents_in_short,
     ordered,
+    stage_of_only_test,
 )
 from nightly_pipeline.model.message_lines import tests_text, verdict_text
 from nightly_pipeline.model.message_past import commits_text, drifts_line, quarantine_line
@@ -183,8 +184,10 @@ def _short_name(failure: TestFailure) -> str:
 
 
 def _end(report: Report, who: Told, links: Links, background: Background) -> Iterator[Block]:
-    if who.by_incidents:
-        yield context([f"Stages of the incidents: {_labels(who.by_incidents)}"])
+    named = {stage_of_only_test(incident) for incident in who.incidents}
+    unnamed = [item for item in who.by_incidents if item.label not in named]
+    if unnamed:
+        yield context([f"Stages of the incidents: {_labels(unnamed)}"])
     following = consequences(report)
     if following:
         yield context([f"Not tried: {_labels(following)}"])

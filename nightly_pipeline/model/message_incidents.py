@@ -90,8 +90,17 @@ def _extent(incident: Incident) -> str:
     return f"{plural(len(incident.tests), 'test')} in {plural(len(incident.cells), 'cell')}"
 
 
+def stage_of_only_test(incident: Incident) -> str | None:
+    """Where the one test ran, as `vllm/amd64/unit`; None where there are several, or none."""
+    if len(incident.tests) != 1:
+        return None
+    [test] = incident.tests
+    return f"{test.framework}/{test.arch}/{test.stage}"
+
+
 def _cells(incident: Incident) -> str:
-    named = ["/".join(cell) for cell in incident.cells]
+    alone = stage_of_only_test(incident)
+    named = [alone] if alone else ["/".join(cell) for cell in incident.cells]
     left_out = len(named) - _CELLS_NAMED
     shown = escape_mrkdwn(short_line(", ".join(named[:_CELLS_NAMED]), 300))
     return shown + (f" and {left_out} more" if left_out > 0 else "")

@@ -65,10 +65,15 @@ def test_a_new_incident_is_one_line_and_its_stage_is_not_told_twice() -> None:
 
 
 def test_an_incident_of_one_test_names_it() -> None:
-    alone = incident(tests=(identity("tests/test_cache.py::test_evicts[lru]"),))
-    assert "`AssertionError: assert &lt;n&gt; == &lt;n&gt;` in `test_evicts[lru]`" in whole(
-        night_message(judged_night(alone))
+    alone = incident(tests=(identity(TESTS[0]),))
+    report = whole_night(
+        stage("sglang", "amd64", "unit", "failed", failures=[failure(TESTS[0])]),
+        judgement=Judgement(incidents=(alone,)),
     )
+    text = whole(night_message(report))
+
+    assert "`AssertionError: assert &lt;n&gt; == &lt;n&gt;` in `test_0`\n  sglang/amd64/unit · owners" in text
+    assert "Stages of the incidents" not in text
 
 
 def test_without_a_past_incidents_are_not_called_new() -> None:
