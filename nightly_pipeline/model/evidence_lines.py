@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -25,6 +26,9 @@ NAME_LIMIT = 200
 LIST_LIMIT = 1000
 NAMES_LIMIT = 100
 COUNT_LIMIT = 10**9
+
+_BACKSLASH_OR_NUL = re.compile(rb"(\\\\)|\\u0000")
+"""In JSON. A backslash that is escaped takes no part in an escaped NUL, whatever letters follow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ class Event:
             return {}
         try:
             text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-            cleaned: dict[str, Any] = json.loads(text.replace(b"\\u0000", b""))
+            cleaned: dict[str, Any] = json.loads(_BACKSLASH_OR_NUL.sub(lambda found: found[1] or b"", text))
         except (ValueError, RecursionError):
             return {}
         return cleaned

@@ -69,6 +69,18 @@ def test_an_image_that_does_not_say_its_engine_has_none(image: object):
     assert facts.engine is None
 
 
+@pytest.mark.parametrize(
+    ("label", "kept"),
+    [("a\\u0000", "a\\u0000"), ("a\x00b", "ab"), ("\\\x00", "\\"), ("\\\\u0000", "\\\\u0000")],
+)
+def test_what_looks_like_a_nul_in_an_image_does_not_hide_its_engine(label: str, kept: str):
+    facts = fold_events([session(image={"engine": {"kind": "mock", "name": "vllm"}, "label": label})]).session
+
+    assert facts is not None
+    assert facts.engine is not None
+    assert facts.image["label"] == kept
+
+
 def test_collected_tests_keep_their_order_and_their_markers():
     evidence = fold_events([session(), *collected("test_b", "test_a")])
 
