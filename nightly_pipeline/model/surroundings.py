@@ -27,11 +27,11 @@ def environment_errors(pasts: Iterable[Sequence[TestNight]]) -> dict[str, frozen
 
     One test that was good on the image of the night before clears its error: what changed is in the image.
     """
-    seen = _Seen()
-    for nights in pasts:
+    seen = _Seen(list(pasts))
+    for nights in seen.pasts:
         for at, night in enumerate(nights):
             if night.bad or night.mixed:  # hardly ever
-                seen.add(nights[: at + 1])
+                seen.add(nights, at)
     return {date: frozenset(errors) for date, errors in seen.errors().items() if errors}
 
 
@@ -59,24 +59,22 @@ class _Seen:
     Attributes:
         outside, cleared: night -> signatures that were seen on an earlier image as well, or were not.
         both_ways: (night, signature) -> the tests that were good and bad on one image.
-        images: (night, signature) -> the cells with that error.
     """
 
+    pasts: Sequence[Sequence[TestNight]]
     outside: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     cleared: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     both_ways: dict[tuple[str, str], list[TestRow]] = field(default_factory=lambda: defaultdict(list))
-    images: dict[tuple[str, str], set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
 
-    def add(self, nights: Sequence[TestNight]) -> None:
-        """One night of a test, after those before it."""
-        night = nights[-1]
-        for signature in night.signatures:
-            self.images[night.date, signature].add((night.row.framework, night.row.arch))
-            if night.mixed or _was_good_on_it(nights):
+    def add(self, nights: Sequence[TestNight], at: int) -> None:
+        """One night of a test, which has nights before it."""
+        night = nights[at]
+        if night.mixed or _was_good_on_it(nights, at):
+            for signature in night.signatures:
                 self.both_ways[night.date, signature].append(night.row)
         if not night.row.signature or not night.checks or night.mixed:
             return
-        if fails_where_it_was_good(nights):
+        if fails_where_it_was_good(nights[: at + 1]):
             self.outside[night.date].add(night.row.signature)
         elif any(check.result in GOOD_RESULTS for check in night.checks):
             self.cleared[night.date].add(night.row.signature)
@@ -92,13 +90,21 @@ class _Seen:
 
     def _too_many_for_chance(self, date: str, signature: str) -> bool:
         """Tests of several files and images: neither one flaky fixture nor a race in one image."""
-        rows, images = self.both_ways[date, signature], self.images[date, signature]
-        files = {row.node_id.partition("::")[0] for row in rows}
-        return len(rows) >= AT_ONCE and len(images) >= IMAGES_AT_ONCE and len(files) > 1
+        rows = self.both_ways[date, signature]
+        several_files = len({row.node_id.partition("::")[0] for row in rows}) > 1
+        return len(rows) >= AT_ONCE and several_files and len(self._images(date, signature)) >= IMAGES_AT_ONCE
+
+    def _images(self, date: str, signature: str) -> set[tuple[str, str]]:
+        """The cells that had an error on a night."""
+        had = (night.row for nights in self.pasts for night in nights if night.date == date)
+        return {row.identity.cell for row in had if row.signature == signature}
 
 
-def _was_good_on_it(nights: Sequence[TestNight]) -> bool:
-    """Whether the test was good the last time it ran, and that was on tonight's image."""
-    before = next((night for night in reversed(nights[:-1]) if night.good or night.bad), None)
-    digest = nights[-1].row.image_digest
-    return before is not None and before.good and digest is not None and before.row.image_digest == digest
+def _was_good_on_it(nights: Sequence[TestNight], at: int) -> bool:
+    """Whether the test was good the last time it ran, and that was on the image of this night."""
+    digest = nights[at].row.image_digest
+    for earlier in range(at - 1, -1, -1):
+        last = nights[earlier]
+        if last.good or last.bad:
+            return last.good and digest is not None and last.row.image_digest == digest
+    return False

@@ -126,10 +126,11 @@ def _flaky(nights: Sequence[TestNight], background: Background) -> tuple[Verdict
     """The proof on tonight's image: a pass and a fail tonight, or a pass on an earlier night that had this image.
 
     When it only passed on earlier nights, and is bad whenever it is run tonight, something around it changed. So it
-    did when tests of several images have the same error tonight and pass now.
+    did when others showed that the error is not the image's, unless it is one this test has had by chance before.
     """
     tonight = nights[-1]
-    if _from_outside(tonight, background):
+    known = _proof(nights[:-1][-RATE_NIGHTS:], tonight.row.signature, background)
+    if _from_outside(tonight, background) and not known:
         return None
     if tonight.mixed:
         return Verdict.FLAKY, "passed and failed tonight on one and the same image"

@@ -121,3 +121,12 @@ def test_many_that_fail_on_the_image_they_were_good_on_the_night_before_tell_of_
     assert set(verdicts([*rows, *bad], 5).values()) == {Verdict.FLAKY}
     both = verdicts([*rows, *bad, row("F", 5, test=new, error=AWAY)], 5)
     assert set(both.values()) == {Verdict.ENVIRONMENT}
+
+
+def test_a_test_that_had_the_error_by_chance_before_has_it_by_chance_again():
+    on = {"source": "previous_image", "image_digest": "sha256:4", "error": AWAY}
+    proof, flake = named(1), named(2, framework="sglang")
+    rows = [row(".", 4, test=proof), row("F", 5, test=proof, error=AWAY), row("F", 5, test=proof, **on)]
+    rows += [*bad_and_good_again(flake, 2, error=AWAY), row(".", 4, test=flake)]
+    tonight = [row("F", 5, test=flake, error=AWAY), row(".", 5, test=flake, source="confirmation")]
+    assert verdicts([*rows, *tonight], 5) == {proof: Verdict.ENVIRONMENT, flake: Verdict.FLAKY}
