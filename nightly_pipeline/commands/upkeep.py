@@ -67,7 +67,9 @@ def doctor(
 @click.option("--yes", is_flag=True, help="Delete; without it only what would go is shown.")
 @format_option("table", "json")
 def prune(profile: str | None, days: int | None, images: bool, yes: bool, output: str) -> None:
-    """Delete artifacts older than the profile keeps them, and what killed runs left behind.
+    """Delete artifacts of nights older than the profile keeps them, and pack the history's months that are over.
+
+    The history itself is never deleted. A past night that was run lately is kept as long as any other.
 
     With --images: delete images of nights past their time, as the profile's `retention` says, in every registry.
     What is known good, was promoted lately, has another tag, or could not be asked stays. Exits with 7 when something
@@ -87,7 +89,7 @@ def prune(profile: str | None, days: int | None, images: bool, yes: bool, output
         return
     if output != "table":
         raise UsageError("--format json is for --images", next_step="Leave it out.")
-    from nightly_pipeline.nights import prune_artifacts
+    from nightly_pipeline.nights_on_record import prune_artifacts
 
     for line in prune_artifacts(settings, days=days, delete=yes):
         click.echo(line)
