@@ -8,7 +8,7 @@ is what the other leaves behind.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -162,8 +162,17 @@ def _without_consequences(groups: Sequence[_Group]) -> list[_Group]:
         causes = [other for other in groups if other is not group and _can_cause(other, group)]
         if len(causes) == 1 and causes[0].key not in into:
             into[group.key] = causes[0]
-    left = [group for group in groups if group.key not in into]
-    return [_joined(group, [other for other in groups if into.get(other.key) is group]) for group in left]
+    left_by: dict[tuple[str, ...], list[_Group]] = defaultdict(list)
+    for group in filter(lambda one: one.key in into, groups):
+        left_by[_first_cause(group, into).key].append(group)
+    return [_joined(group, left_by.get(group.key, ())) for group in groups if group.key not in into]
+
+
+def _first_cause(group: _Group, into: Mapping[tuple[str, ...], _Group]) -> _Group:
+    """A cause may turn out to be what another error left behind."""
+    while group.key in into:
+        group = into[group.key]
+    return group
 
 
 def _joined(group: _Group, others: Sequence[_Group]) -> _Group:

@@ -19,6 +19,7 @@ from nightly_pipeline.model.history import (
 )
 from nightly_pipeline.model.incidents import Failure, incidents_of
 from nightly_pipeline.model.judgement import Drift, Incident, Judgement, TestVerdict, Verdict
+from nightly_pipeline.model.outcomes import StageStatus
 from nightly_pipeline.model.owners import Owners
 from nightly_pipeline.model.past import TestNight
 from nightly_pipeline.model.quarantine import Quarantine
@@ -89,7 +90,7 @@ def judge(report: Report, history: History, rules: Rules) -> Judgement:
         verdicts=tuple(sorted(told, key=_order)),
         incidents=tuple(_owned(one, found.verdicts, rules.owners) for one in incidents),
         drifts=tuple(_drifts(past, rules)),
-        quarantine=rules.quarantine.notes(past.of, report.date),
+        quarantine=rules.quarantine.notes(past.of, report.date, whole=_all_ran(report)),
     )
 
 
@@ -189,6 +190,11 @@ def _drifts(past: JudgedPast, rules: Rules) -> list[Drift]:
             tonight=tonight,
         ),
     ]
+
+
+def _all_ran(report: Report) -> bool:
+    ended = {StageStatus.PASSED, StageStatus.FAILED, StageStatus.COLLECTED}
+    return not report.partial and all(stage.status in ended for stage in report.stages)
 
 
 def _first_day(quarantine: Quarantine) -> str | None:

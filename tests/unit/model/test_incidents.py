@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,6 +128,16 @@ def test_errors_in_the_set_up_of_one_module_are_one_incident():
     other = failure("a.py::test_3", "ValueError: fixture was used before", sign="E")
     assert len(incidents_of([*setup, other])) == 1
     assert len(incidents_of([*setup, failure("b.py::test_3", "ValueError: x", sign="E")])) == 2
+
+
+def test_what_was_left_behind_by_what_another_error_left_behind_is_not_lost():
+    """What is refused belongs to the set-up that broke, and that to a larger one that began at another time."""
+    refused = failure("b.py::test_1", "ConnectionRefusedError: Connection refused", began=8)
+    small = replace(failure("a.py::test_1", "ValueError: used before", sign="E", began=9), good_until=None)
+    large = [failure(f"a.py::test_{at}", "KeyError: 'model'", sign="E", began=9) for at in (2, 3)]
+    (incident,) = incidents_of([refused, small, *large])
+    assert len(incident.tests) == 4
+    assert incident.title == "KeyError: 'model'"
 
 
 def test_errors_that_came_and_went_together_are_one_incident():

@@ -324,3 +324,21 @@ def test_steps_of_a_build_that_was_reused_or_failed_tonight_have_not_moved():
         )
         history.write(night_row(9), [image], [row(".", 9)])
         assert [one for one in judge(report(9), history, Rules()).drifts if one.what == "build_step"] == []
+
+
+def test_an_entry_of_the_quarantine_is_not_called_a_misspelling_where_its_stage_did_not_run():
+    entry = QuarantineEntry(
+        test="e2e/a.py::test_away", owner="@a", reason="r", issue="#1",
+        since=date.fromisoformat(day(0)), expires=date.fromisoformat(day(9)),
+    )  # fmt: skip
+    rules, history = Rules(quarantine=Quarantine(entries=(entry,))), past({"unit/a.py::test_x": ".."})
+
+    def state(*stages, **fields) -> str:
+        return judge(report(1, *stages, **fields), history, rules).quarantine[0].state
+
+    assert state(stage(status="passed")) == "unmatched"
+    assert state(stage(status="passed"), stage(stage="e2e_single_gpu", status="infra_error")) == "active"
+    run = run_facts(run_id="run-1", date=day(1), partial=True)
+    part = night(stages=[stage(status="passed")], date=day(1), runs=(run,))
+    assert part.partial
+    assert judge(part, history, rules).quarantine[0].state == "active"
