@@ -1,4 +1,4 @@
-"""Nights from the command line: start one, repeat one, read one.
+"""Nights from the command line: start one, repeat one.
 
 Between the command and Dagster: opens the instance, shows the night while it runs, makes the summary where no
 daemon does, and says how it ended.
@@ -6,7 +6,6 @@ daemon does, and says how it ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,7 +17,6 @@ from rich.console import Console
 from nightly_pipeline.assets.announcing import open_announcer
 from nightly_pipeline.assets.following import follower, newest_run, nights_to_finish
 from nightly_pipeline.assets.instance import close_dead_runs, find_run, open_instance
-from nightly_pipeline.assets.judging import judged
 from nightly_pipeline.assets.launch import (
     Launch,
     Watcher,
@@ -27,29 +25,23 @@ from nightly_pipeline.assets.launch import (
     launched_run,
     may_have_new_failures,
 )
-from nightly_pipeline.assets.links import links_of, shared_links
 from nightly_pipeline.assets.naming import RUN_DATE_TAG
-from nightly_pipeline.assets.night_run import run_facts
-from nightly_pipeline.assets.pages import page_of
-from nightly_pipeline.assets.pruning import prune_nights
-from nightly_pipeline.assets.remembering import remember_night
 from nightly_pipeline.assets.summary import night_report
 from nightly_pipeline.assets.upkeep import prepare_night
 from nightly_pipeline.errors import UsageError
 from nightly_pipeline.exit_codes import INTERRUPTED
 from nightly_pipeline.model.dates import source_instant
-from nightly_pipeline.model.markdown import report_markdown
 from nightly_pipeline.model.outcomes import NightStatus
 from nightly_pipeline.model.plan import Key, Plan
-from nightly_pipeline.model.report import Outcome, Report, RunState, key_of
-from nightly_pipeline.model.report_json import report_json
+from nightly_pipeline.model.repeat import keys_to_repeat
+from nightly_pipeline.model.report import Outcome, RunState
 from nightly_pipeline.model.verdict import is_good
+from nightly_pipeline.nights_on_record import judged_report
 from nightly_pipeline.planning import make_plan
 from nightly_pipeline.readiness import essentials
 from nightly_pipeline.settings import Settings
-from nightly_pipeline.steps.remember import Remembered
-from nightly_pipeline.stores import open_history, open_records, open_source
-from nightly_pipeline.terminal import LiveNight, StatusRow, report_tables
+from nightly_pipeline.stores import open_records, open_source
+from nightly_pipeline.terminal import LiveNight, report_tables
 from nightly_pipeline.terminal.streams import output_to
 
 _LEFT_UNSAID = 3
@@ -90,7 +82,7 @@ def run_night(settings: Settings, request: NightRequest) -> int:
     _execute(settings, instance, request, launch)
     run = launched_run(instance, launch)
     _summarise(settings, instance, launch, run)
-    report = _judged_report(instance, settings, date=request.date, run_id=run.run_id)
+    report = judged_report(instance, settings, date=request.date, run_id=run.run_id)
     Console(highlight=False).print(report_tables(report))
     if report.runs[-1].state is RunState.CANCELLED:
         return INTERRUPTED
@@ -108,79 +100,14 @@ def repeat_run(settings: Settings, run_id: str, *, failed_only: bool, plain: boo
     run = find_run(instance, run_id)
     night = run.tags.get(RUN_DATE_TAG, "")
     report = night_report(instance, settings, open_records(settings), date=night, run_id=run.run_id)
-    keys = _to_repeat(make_plan(settings), report, failed_only=failed_only)
+    plan = make_plan(settings)
+    keys = keys_to_repeat(plan, report, failed_only=failed_only)
     if not keys:
         raise UsageError(
             f"everything in run {run.run_id} was good", next_step="Repeat all of it without --failed."
         )
-    request = NightRequest(
-        date=night, plan=_part(make_plan(settings), keys), rerun_of=run.run_id, plain=plain
-    )
+    request = NightRequest(date=night, plan=plan.part(keys), rerun_of=run.run_id, plain=plain)
     return run_night(settings, request)
-
-
-def recent_runs(settings: Settings, *, night: str | None, limit: int) -> list[StatusRow]:
-    """The runs on record, newest first, each with its verdict."""
-    instance, records, plan = open_instance(settings), open_records(settings), make_plan(settings)
-    close_dead_runs(instance)
-    nights = [night] if night else _recent_nights(instance, limit)
-    rows = []
-    for date_ in nights:
-        for facts in reversed(run_facts(instance, plan, date=date_)):
-            report = night_report(instance, settings, records, date=date_, run_id=facts.run_id)
-            rows.append(StatusRow.of(report))
-    return rows[:limit]
-
-
-def read_report(settings: Settings, *, night: str | None, run_id: str | None) -> Report:
-    """The report of a night, or of one run.
-
-    Raises:
-        RecordError: nothing is on record.
-    """
-    instance = open_instance(settings)
-    close_dead_runs(instance)
-    run = find_run(instance, run_id) if run_id else None
-    where = run.tags.get(RUN_DATE_TAG, "") if run else night or ""
-    return _judged_report(instance, settings, date=where, run_id=run.run_id if run else None)
-
-
-def _judged_report(
-    instance: dg.DagsterInstance, settings: Settings, *, date: str, run_id: str | None
-) -> Report:
-    """With what the past says of it; what of that cannot be had is told beside it."""
-    records = open_records(settings)
-    report = night_report(instance, settings, records, date=date, run_id=run_id)
-    result = judged(report, settings, records)
-    if result.problems:
-        Console(stderr=True, highlight=False).print(f"note: {result}", markup=False)
-    return result.report
-
-
-def render(report: Report, output: str, settings: Settings) -> str:
-    """A report as json, markdown or html."""
-    if output == "json":
-        return report_json(report)
-    if output == "markdown":
-        return report_markdown(report, shared_links(settings, open_records(settings), report))
-    return page_of(report, settings, links_of(settings, open_records(settings), report))
-
-
-def prune_artifacts(settings: Settings, *, days: int | None, delete: bool) -> Iterator[str]:
-    """Delete (or, without `delete`, name) the nights whose artifacts are older than they are kept; pack the history."""
-    kept = days or settings.kept_days
-    yield from prune_nights(settings, lambda: open_instance(settings), days=kept, delete=delete)
-    if delete:
-        packed = open_history(settings).pack(before=datetime.now(UTC).date().isoformat())
-        yield from (f"history: {month} packed" for month in packed)
-
-
-def remember_nights(settings: Settings) -> Iterator[tuple[str, Remembered]]:
-    """Put every night into the history again whose artifacts are still kept, oldest first."""
-    instance, records = open_instance(settings), open_records(settings)
-    close_dead_runs(instance)
-    for night in records.store.dates():
-        yield night.isoformat(), remember_night(instance, settings, records, date=night.isoformat())
 
 
 def _check_source(settings: Settings, request: NightRequest) -> None:
@@ -266,31 +193,3 @@ def _summarise(settings: Settings, instance: dg.DagsterInstance, launch: Launch,
             for night in nights_to_finish(open_announcer(settings), instance)[:_LEFT_UNSAID]:
                 newest = newest_run(instance, night)
                 execute_summary(instance, nightly_summary_job(), date=night, run_id=newest)
-
-
-def _to_repeat(plan: Plan, report: Report, *, failed_only: bool) -> list[Key]:
-    outcomes: list[Outcome] = [*report.images, *report.publications, *report.stages]
-    chosen = {key_of(outcome) for outcome in outcomes if not failed_only or not is_good(outcome.status)}
-    planned = {key_of(outcome) for outcome in outcomes}
-    for entry in plan.entries:  # in the order it can happen, so what waits for a repeated one is repeated too
-        if entry.key in planned and chosen.intersection(entry.depends_on):
-            chosen.add(entry.key)
-    return [entry.key for entry in plan.entries if entry.key in chosen]
-
-
-def _part(plan: Plan, keys: Sequence[Key]) -> Plan:
-    wanted = set(keys)
-    return plan.model_copy(
-        update={
-            "partial": len(wanted) < len(plan.entries),
-            **{
-                name: tuple(entry for entry in getattr(plan, name) if entry.key in wanted)
-                for name in ("images", "publications", "indexes", "stages")
-            },
-        }
-    )
-
-
-def _recent_nights(instance: dg.DagsterInstance, limit: int) -> list[str]:
-    runs = instance.get_runs(limit=limit * 5)
-    return list(dict.fromkeys(tag for run in runs if (tag := run.tags.get(RUN_DATE_TAG))))

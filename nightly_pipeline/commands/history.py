@@ -176,7 +176,7 @@ def _check(settings: Settings) -> int:
 
 
 def _rebuild(settings: Settings) -> int:
-    from nightly_pipeline.nights import remember_nights
+    from nightly_pipeline.nights_on_record import remember_nights
 
     bad = 0
     for night, remembered in remember_nights(settings):

@@ -91,7 +91,7 @@ def _reports(settings: Settings, limit: int) -> list[Report]:
     """The reports of the newest nights; a night that nothing is known of any more is left out."""
     from contextlib import suppress
 
-    from nightly_pipeline.nights import read_report
+    from nightly_pipeline.nights_on_record import read_report
     from nightly_pipeline.stores import open_records
 
     reports: list[Report] = []

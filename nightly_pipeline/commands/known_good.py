@@ -120,7 +120,7 @@ class _Desk:
 
     def report(self, *, night: str | None, run_id: str | None = None) -> Report:
         """The report of a night or run. Raises RecordError when nothing is on record."""
-        from nightly_pipeline.nights import read_report
+        from nightly_pipeline.nights_on_record import read_report
 
         return read_report(self.settings, night=night, run_id=run_id)
 

@@ -108,7 +108,7 @@ def status(profile: str | None, date: str | None, limit: int, output: str) -> No
       nightly status
       nightly status --date 2026-11-20 --format json
     """
-    from nightly_pipeline.nights import recent_runs
+    from nightly_pipeline.nights_on_record import recent_runs
     from nightly_pipeline.terminal import status_table
 
     settings = load_settings(profile)
@@ -133,7 +133,7 @@ def report(profile: str | None, date: str, run_id: str | None, output: str) -> N
       nightly report --date 2026-11-20 --format json | jq .status
       nightly report --run 1f3a9c02 --format html > night.html
     """
-    from nightly_pipeline.nights import read_report, render
+    from nightly_pipeline.nights_on_record import read_report, render
 
     settings = load_settings(profile)
     # A run id says its night itself.

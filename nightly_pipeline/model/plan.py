@@ -5,6 +5,7 @@ Names are the assets' names: an entry's `key` is (framework, arch, name), or (fr
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 from nightly_pipeline.model.outcomes import EngineFacts, Record
@@ -182,3 +183,9 @@ class Plan(Record):
     def entries(self) -> tuple[PlannedEntry, ...]:
         """Everything, in the order it can happen."""
         return (*self.images, *self.publications, *self.indexes, *self.stages)
+
+    def part(self, keys: Collection[Key]) -> Plan:
+        """The entries with these keys alone."""
+        names = ("images", "publications", "indexes", "stages")
+        parts = {name: tuple(entry for entry in getattr(self, name) if entry.key in keys) for name in names}
+        return self.model_copy(update={"partial": len(keys) < len(self.entries), **parts})

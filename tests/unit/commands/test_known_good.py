@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from nightly_pipeline import nights
+from nightly_pipeline import nights_on_record
 from nightly_pipeline.cli import main
 from tests.factories import DATE, RUN_ID, STAGES, image, publication, stage, whole_night
 from tests.fakes.registry import FakeRegistry, Fault
@@ -85,7 +85,7 @@ def on_record(monkeypatch, ecr, acr):
         reports[date] = whole_night(*outcomes, *changed, frameworks=["vllm"], date=date)
         return reports[date]
 
-    monkeypatch.setattr(nights, "read_report", lambda _, **asked: reports[asked["night"] or DATE])
+    monkeypatch.setattr(nights_on_record, "read_report", lambda _, **asked: reports[asked["night"] or DATE])
     return put
 
 
@@ -223,7 +223,7 @@ def promoted(nightly, on_record, ecr) -> dict[str, str]:
 def test_rolling_back_brings_the_very_digests_back_without_asking_for_the_nights_artifacts(
     nightly, promoted, ecr, acr, monkeypatch
 ) -> None:
-    monkeypatch.setattr(nights, "read_report", None)
+    monkeypatch.setattr(nights_on_record, "read_report", None)
     shown = nightly("rollback", OLDER, "--reason", "it leaks")
     assert "Nothing was moved" in shown.stdout
     answer = nightly("rollback", OLDER, "--reason", "it leaks", "--yes")
