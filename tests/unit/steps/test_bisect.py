@@ -309,3 +309,29 @@ def test_the_same_question_has_the_same_name_and_another_another():
     other = TEST.model_copy(update={"node_id": "\ud800 odd"})
     assert len({*names, bisect_id(other, "2026-01-01", "2026-01-09")}) == 3
     assert bisect_id(TEST, "2026-01-01", "2026-01-09") in names
+
+
+@given(st.data())
+def test_whatever_cannot_tell_and_wherever_it_stops_the_bad_commit_is_among_those_that_are_left(data):
+    nights, each = data.draw(st.integers(2, 12)), data.draw(st.integers(1, 12))
+    broken_by = data.draw(st.integers(1, (nights - 1) * each))
+    world = World(
+        nights,
+        each,
+        broken_by,
+        unclear=data.draw(st.frozensets(st.integers(1, nights * each).map(lambda at: commit(at).revision))),
+        gone=data.draw(st.frozensets(st.integers(0, nights - 1).map(night))),
+    )
+    record, limits = world.record(), st.builds(Limits, builds=st.integers(0, 3))
+    for _ in range(60):
+        world.away = data.draw(st.none() | st.integers(len(world.looked_at), len(world.looked_at) + 3))
+        record = bisect(
+            BisectRecord.model_validate_json(record.model_dump_json()), world.tools(), data.draw(limits)
+        )
+        assert not record.culprits or commit(broken_by) in record.culprits
+        if record.state is not State.STOPPED:
+            break
+    ends = {commit(0).revision, commit((nights - 1) * each).revision}
+    known = {State.FOUND, State.NARROWED} | ({State.CONTRADICTED} if ends & world.unclear else set())
+    assert record.state in {*known, State.STOPPED}
+    assert record.state is not State.FOUND or record.culprits == (commit(broken_by),)
