@@ -22,8 +22,8 @@ _RESULTS = {
     TestOutcome.SKIPPED: TestResult.SKIPPED,
     TestOutcome.NOT_RUN: TestResult.NOT_RUN,
 }
-_EXPECTED = "pytest.xfail"
-"""The type that pytest gives to what it counts as skipped: a test that ran, and failed as it should."""
+_SKIPS = {"pytest.xfail": TestResult.XFAILED, "not_run": TestResult.NOT_RUN}
+"""Types of what counts as skipped: pytest's for a test that failed as it should, ours for one that never started."""
 
 _WORST_FIRST = (
     TestResult.ERROR,
@@ -122,8 +122,8 @@ def imported_night(tests: list[TestRow], run: ImportedRun) -> tuple[NightRow, li
 
 def _row(case: Case, run: ImportedRun) -> TestRow:
     result = _RESULTS.get(case.outcome, TestResult.ERROR)
-    if result is TestResult.SKIPPED and case.kind == _EXPECTED:
-        result = TestResult.XFAILED
+    if result is TestResult.SKIPPED:
+        result = _SKIPS.get(case.kind or "", result)
     ran = result not in {TestResult.SKIPPED, TestResult.NOT_RUN}
     bad = result in BAD_RESULTS
     said = clip(case.message, MESSAGE_LIMIT) if case.message else None

@@ -11,9 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nightly_pipeline.cli import main
+from nightly_pipeline.model.evidence import fold_events
 from nightly_pipeline.model.history import TestResult
 from nightly_pipeline.tools.history import ParquetHistory
+from nightly_pipeline.tools.junit import THE_RUN, write_junit
 from tests.history_rows import night, row
+from tests.unit.model.evidence_streams import collected, finish, ran, session
 
 TODAY = datetime.now(UTC).date()
 JUNIT = """<testsuites><testsuite name="s">
@@ -316,6 +319,17 @@ class TestImport:
         [row] = history.tests("2026-10-01")
         assert (row.result, row.attempts, row.failed_attempts) == (TestResult.XFAILED, 1, 0)
         assert [(one.status, one.skipped) for one in history.entries()] == [("no_tests", 1)]
+
+    def test_what_our_own_files_say_comes_back(self, nightly, tmp_path):
+        lines = [session(), *collected("good", "later"), *ran("good"), finish(2)]
+        write_junit(
+            fold_events(lines), tmp_path / "a.xml", suite="vllm.amd64.unit", problem="crashed: no end"
+        )
+        nightly("import", str(tmp_path / "a.xml"), "--date", "2026-10-01", *CELL)
+        rows = ParquetHistory(tmp_path / "home" / "history").tests("2026-10-01")
+        assert {one.node_id.rpartition("::")[2]: one.result.value for one in rows} == {
+            "good": "passed", "later": "not_run", THE_RUN: "error",
+        }  # fmt: skip
 
     def test_a_compressed_file_is_not_passed_over(self, nightly, folder):
         (folder / "more.xml.gz").write_bytes(gzip.compress(JUNIT.encode()))
