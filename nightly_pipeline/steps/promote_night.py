@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nightly_pipeline.errors import NightlyError, PromotionRefused
-from nightly_pipeline.model.promotion import Assessment, PromotionRule, assess, superseded
+from nightly_pipeline.model.promotion import Assessment, PromotionRule, superseded
+from nightly_pipeline.model.promotion_rule import assess
 from nightly_pipeline.model.quarantine import quarantined_failures
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.steps.ports import LineSink

@@ -15,9 +15,9 @@ from nightly_pipeline.model.promotion import (
     PromotedImage,
     PromotionRecord,
     PromotionRule,
-    assess,
     superseded,
 )
+from nightly_pipeline.model.promotion_rule import assess
 from tests.factories import (
     ARCHITECTURES,
     DATE,
