@@ -112,7 +112,8 @@ def _test(one: Finding) -> str:
             if one.verdict is Verdict.FIXED
             else since_text(story.since, story.nights)
         )
-        said += [escape_cell(since)] if story.since else []
+        compared = one.verdict is not Verdict.UNKNOWN or story.nights > 1
+        said += [escape_cell(since)] if story.since and compared else []
         said += [escape_cell(story.incident)] if story.incident else []
         said += [f"`{strip_text(story.strip[-30:])}`"] if story.strip else []
     message = f": {code_span(short_line(first_line(one.message), 200))}" if one.message.strip() else ""

@@ -102,7 +102,10 @@ def _test(one: Finding) -> Iterator[RenderableType]:
     said = [one.where]
     if one.story:
         said += [strip_text(one.story.strip[-_STRIP:])] if one.story.strip else []
-        said += [_since(one.verdict, one.story.since, one.story.nights)] if one.story.since else []
+        compared = one.verdict is not Verdict.UNKNOWN or one.story.nights > 1
+        said += (
+            [_since(one.verdict, one.story.since, one.story.nights)] if one.story.since and compared else []
+        )
         said += [", ".join(one.story.owners)] if one.story.owners else []
     yield _indented(plain_text(short_line(" ".join(said), 300)), by=4)
     if one.message.strip():
