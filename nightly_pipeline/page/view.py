@@ -149,6 +149,7 @@ def night_view(report: Report, links: Links, trends: Trends | None = None) -> Ni
     everything = tuple(shown(item) for item in items(report))
     columns, rows = matrix_of(everything)
     news = headlines(report, found)
+    on_top = len(news) if len(news) == _NEWS + 1 else _NEWS  # "1 more" would take as much room as the one
     return NightView(
         report=report,
         headline=headline(report),
@@ -157,9 +158,9 @@ def night_view(report: Report, links: Links, trends: Trends | None = None) -> Ni
         notes=notes(report),
         revision=short_revision(report),
         duration_s=duration_s(report),
-        news=news[:_NEWS],
-        news_more=len(news[_NEWS:]),
-        news_more_anchor=next((one.anchor for one in news[_NEWS:]), ""),
+        news=news[:on_top],
+        news_more=len(news[on_top:]),
+        news_more_anchor=next((one.anchor for one in news[on_top:]), ""),
         chips=_chips(found) if judged else (),
         columns=columns,
         rows=rows,

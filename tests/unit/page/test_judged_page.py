@@ -434,3 +434,19 @@ def test_each_test_shows_what_it_left_behind_and_what_is_the_same_stands_once() 
 def test_a_test_that_cannot_be_compared_is_not_said_to_be_bad_since_tonight() -> None:
     assert same_message("a", "b", verdict_of="unknown").find_class("known") == []
     assert len(same_message("a", "b").find_class("known")) == 2
+
+
+@pytest.mark.parametrize(("stages", "lines", "more"), [(6, 6, 0), (7, 7, 0), (8, 6, 2)])
+def test_what_matters_is_bounded_and_never_hides_a_single_line(stages: int, lines: int, more: int) -> None:
+    cells = [
+        (framework, name) for name in ("unit", "integration") for framework in ("vllm", "sglang", "trtllm")
+    ]
+    cells += [("vllm", "e2e_single_gpu"), ("sglang", "e2e_single_gpu")]
+    lost = [
+        stage(framework, "amd64", name, "infra_error", message=f"lost {framework} {name}")
+        for framework, name in cells[:stages]
+    ]
+    found = [words(one) for one in section(page(whole_night(*lost)), "news").xpath(".//li")]
+
+    assert len([line for line in found if "infra_error" in line]) == lines
+    assert [line for line in found if line.endswith(" more")] == ([f"{more} more"] if more else [])
