@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from nightly_pipeline.errors import RegistryForbidden
 from nightly_pipeline.settings_registries import RegistrySettings
-from nightly_pipeline.tools.acr import ACR_USER, acr_login, delete_from_acr
+from nightly_pipeline.tools.acr import acr_login, delete_from_acr
 from nightly_pipeline.tools.ecr import EcrRepositories, ecr_client, ecr_login
 from nightly_pipeline.tools.registry_auth import CredentialProvider, Credentials
 from nightly_pipeline.tools.registry_tags import DeleteMany, delete_from_ecr
-
-__all__ = ["ACR_USER", "credentials_for", "deletes_in", "repositories_of"]
 
 
 def credentials_for(registry: RegistrySettings) -> CredentialProvider | None:

@@ -49,8 +49,6 @@ from nightly_pipeline.tools.container_options import (
 from nightly_pipeline.tools.interrupts import signals_held_back
 from nightly_pipeline.tools.ownership import default_owner
 
-__all__ = ["DockerContainerRunner", "RunnerLimits"]
-
 
 class MemlockRefused(Exception):  # noqa: N818 - answered by going on without
     """The daemon itself may not raise the limit of locked memory (rootless, or without CAP_SYS_RESOURCE)."""

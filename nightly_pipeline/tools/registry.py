@@ -19,15 +19,13 @@ from nightly_pipeline.tools.registry_errors import error_codes
 from nightly_pipeline.tools.registry_manifests import (
     ACCEPTED,
     Manifest,
-    Reference,
     is_digest,
     is_tag,
-    parse_reference,
     read_manifest,
 )
 from nightly_pipeline.tools.registry_tags import DeleteMany, delete_each, list_tags
 
-__all__ = ["BlobSource", "ClientSettings", "Credentials", "OciRegistry", "Reference", "parse_reference"]
+__all__ = ["ClientSettings", "Credentials", "OciRegistry"]
 
 _OK, _CREATED, _ACCEPTED, _NOT_FOUND = 200, 201, 202, 404
 

@@ -18,7 +18,6 @@ from slack_sdk.web import SlackResponse
 from slack_sdk.webhook import WebhookClient
 
 from nightly_pipeline.errors import NightlyError, NotificationError
-from nightly_pipeline.model.mrkdwn import escape_mrkdwn
 from nightly_pipeline.tools.artifacts import quote_name
 from nightly_pipeline.tools.slack_limits import fit_blocks, fit_text
 from nightly_pipeline.tools.slack_transport import (
@@ -31,8 +30,6 @@ from nightly_pipeline.tools.slack_transport import (
     retry_handlers,
     silent_logger,
 )
-
-__all__ = ["MessageRecords", "NullNotifier", "SlackNotifier", "WebhookNotifier", "escape_mrkdwn"]
 
 Blocks = list[dict[str, Any]]
 

@@ -20,7 +20,6 @@ from nightly_pipeline.model.outcomes import (
 )
 from nightly_pipeline.model.verdict import is_good, night_status
 
-GOOD = GOOD_IMAGE | GOOD_STAGE | GOOD_PUBLICATION
 IMAGES = st.lists(st.sampled_from(ImageStatus))
 STAGES = st.lists(st.sampled_from(StageStatus))
 PUBLICATIONS = st.lists(st.sampled_from(PublicationStatus))
