@@ -217,7 +217,7 @@ class _Attempt:
 def _notes(rerun: PlannedRerun) -> tuple[str, ...]:
     if rerun.skipped is not None:
         return (rerun.skipped,)
-    return (f"{rerun.left_out} more new failures were not repeated",) if rerun.left_out else ()
+    return (f"{rerun.left_out} more failures were not repeated",) if rerun.left_out else ()
 
 
 def _says_something(row: TestRow, tests: tuple[str, ...], *, cut_short: bool) -> bool:

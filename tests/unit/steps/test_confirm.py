@@ -169,7 +169,7 @@ def test_what_is_not_to_run_is_only_told(world):
 
 
 def test_what_is_left_out_is_said(world):
-    assert world.confirm(left_out=3).notes == ("3 more new failures were not repeated",)
+    assert world.confirm(left_out=3).notes == ("3 more failures were not repeated",)
 
 
 def test_what_is_good_again_does_not_run_on_another_image(world):

@@ -6,13 +6,16 @@ from nightly_pipeline.errors import DiskFull
 from nightly_pipeline.model.metrics import BuildMetrics, BuildStep
 from nightly_pipeline.model.plan import image_key, stage_key
 from nightly_pipeline.model.report import RunFacts, RunState, key_of
+from nightly_pipeline.steps.judge import Rules, judge
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.remember import remember
+from nightly_pipeline.steps.report import gather_report
 from nightly_pipeline.tools.history import ParquetHistory
 from tests.factories import DATE, RUN_ID, STARTED, image, plan, run_facts, stage
 from tests.fakes.history import MemoryHistory
 from tests.fakes.store import MemoryStore
 from tests.unit.model.evidence_streams import node, passing
+from tests.unit.model.pasts import day
 
 PLAN = plan()
 KEYS = tuple(entry.key for entry in PLAN.entries)
@@ -144,3 +147,24 @@ def test_every_entry_of_a_plan_finds_its_outcome(history):
     assert len(history.entries()) == len(KEYS)
     assert not any(entry.good or entry.seen for entry in history.entries())
     assert key_of(image("vllm", "amd64")) in KEYS
+
+
+def test_a_build_step_that_became_slower_is_told_long_after_the_metrics_of_its_usual_were_pruned(history):
+    """From a build's metrics to what is told of it, on nights whose artifacts are kept for two days alone."""
+    for number in range(12):
+        date, run_id = day(number), f"run-{number}"
+        metrics, key = f"{date}/metrics.json", image_key("vllm", "amd64", "runtime")
+        kept = NightRecords(MemoryStore())
+        step = BuildStep(
+            name=f"[install {1 + number % 3}/9] RUN make", digest="d", status="done", duration_s=60.0
+        )
+        if number >= 10:
+            step = step.model_copy(update={"duration_s": 200.0})
+        built = BuildMetrics(wall_s=600.0, steps=1, cached_steps=0, hit_rate=0.0, build_steps=(step,))
+        kept.store.write(metrics, built.model_dump_json().encode())
+        kept.write_outcome(image(date=date, run_id=run_id, artifacts={"metrics": metrics}))
+        ran = run_facts(date=date, run_id=run_id, planned=(key,), started=(key,))
+        assert remember(date, [ran], PLAN, kept, history).problems == ()
+        report = gather_report(date, PLAN, [ran], kept)
+    (told,) = [one for one in judge(report, history, Rules()).drifts if one.what == "build_step"]
+    assert (told.name, told.value, told.usual) == ("[install] RUN make", 200.0, 60.0)
