@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from nightly_pipeline.errors import DiskFull, EnvironmentNotReady
@@ -170,6 +171,18 @@ class TestPacking:
 
         monkeypatch.setattr(history_packing, "write_parquet", fill_up)
         with pytest.raises(DiskFull):
+            history.pack(before=DAY)
+        assert (self.rows(history), self.files(history, tmp_path)) == (before, files)
+
+    def test_a_packing_that_loses_a_row_is_undone(self, history, tmp_path, monkeypatch):
+        before, files = self.rows(history), self.files(history, tmp_path)
+
+        def lose(path: Path, batches: Iterator[pa.RecordBatch], *, group: int) -> int:
+            first, *rest = batches
+            return history_files.write_parquet(path, [first.slice(1), *rest], group=group)
+
+        monkeypatch.setattr(history_packing, "write_parquet", lose)
+        with pytest.raises(EnvironmentNotReady, match="lost rows, and was undone"):
             history.pack(before=DAY)
         assert (self.rows(history), self.files(history, tmp_path)) == (before, files)
 
