@@ -126,8 +126,12 @@ def test_a_folder_is_no_artifact(store):
 
 
 @pytest.mark.parametrize(
-    "key", ["", "/etc/passwd", "a//b", "a/", "../a", "a/../b", ".hidden", "a b", "a\nb", "a" * 201]
-)
+    "key",
+    [
+        "", "/", "/etc/passwd", "a//b", "a/", "../a", "a/../b", "a/..", ".", "a/./b", ".hidden", "a/.writing-x",
+        "a b", "a\\b", "a\nb", "a\0b", "ä", "a:b", "a*", "a" * 201, "/".join(["a" * 100] * 11),
+    ],
+)  # fmt: skip
 def test_a_key_that_is_not_safe_everywhere_is_refused(store, key):
     for use in (store.read, store.location, store.delete, lambda bad: store.write(bad, b"")):
         with pytest.raises(RecordError):
