@@ -172,12 +172,3 @@ def test_the_team_is_told_once_and_the_token_is_nowhere(
     assert "mock" in json.dumps(message).lower()
     written = (path for path in night.home.rglob("*") if path.is_file())
     assert [path for path in written if TOKEN.encode() in path.read_bytes()] == []
-
-
-def test_a_run_is_repeated_on_the_same_commit(night: SmallNight) -> None:
-    before = night.report()
-    night.nightly("rerun", before["run_id"][:8])
-    after = night.report()
-    assert after["run_id"] != before["run_id"]
-    assert after["source_revision"] == before["source_revision"]
-    assert after["status"] == "green"
