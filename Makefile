@@ -25,7 +25,7 @@ ui: ## Set up, then serve Dagster's pages on http://127.0.0.1:3000 until Ctrl-C
 
 test: ## Set up with the development tools, then run the whole test suite
 	@$(SETUP) --dev
-	@$(PYTHON) -m pytest -n 2 --dist loadfile --durations=25 $(ARGS)
+	@$(PYTHON) -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations=25 $(ARGS)
 
 test-unit: ## Run the tests that need no Docker
 	@$(SETUP) --dev python

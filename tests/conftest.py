@@ -1,0 +1,29 @@
+"""How the suite is spread over worker processes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+# What takes longest begins first, else one worker is left alone with it at the end.
+FIRST = ("e2e", "integration", "ui", "unit/evidence_plugin", "unit/tools", "unit/commands")
+MOST_WORKERS = 6
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are processors: much of a night is waiting for the engine and the registries."""
+    return min((os.cpu_count() or 1) + 1, MOST_WORKERS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files in the order they are to begin in; the tests of a file stay in theirs."""
+    items.sort(key=lambda item: place(item.path))
+
+
+def place(file: Path) -> int:
+    """How early a file begins."""
+    name = file.relative_to(TESTS).as_posix()
+    return next((number for number, room in enumerate(FIRST) if name.startswith(f"{room}/")), len(FIRST))
