@@ -80,12 +80,19 @@ class BisectRecord(Record):
 
     @property
     def commit_search(self) -> Search:
-        """The search among the commits. Its ends are known: they are the nights' own, unless those were dirty."""
+        """The search among the commits. Its ends are known: they are the nights' own, unless those were dirty.
+
+        A look at an end that could tell nothing leaves it as the night was.
+        """
         nights = self.night_search
         names = (self.revisions[nights.last_good], *(commit.revision for commit in self.commits))
         own = ((nights.culprits[-1], names[-1], Finding.BAD), (nights.last_good, names[0], Finding.GOOD))
         ends = {name: finding for night, name, finding in own if night not in self.dirty}
-        return Search(names, {**ends, **self._found(names)})
+        found = self._found(names).items()
+        told = {
+            name: finding for name, finding in found if name not in ends or finding is not Finding.UNCLEAR
+        }
+        return Search(names, {**ends, **told})
 
     @property
     def culprits(self) -> tuple[Commit, ...]:

@@ -112,8 +112,16 @@ class _UnderWay:
         while (name := self.record.commit_search.next) is not None:
             commit = by_name.get(name) or _nameless(name)
             self._keep(self._build(commit))
+        self._look_at_the_good_commit()
         self._must_agree(self.record.commit_search)
         raise self._answer()
+
+    def _look_at_the_good_commit(self) -> None:
+        """Where every commit that was built is bad, it may be what they are built on today: a base, a package."""
+        search = self.record.commit_search
+        first = search.row[0]
+        if search.next is None and search.culprits == search.row[1:2] and self.record.look_at(first) is None:
+            self._keep(self._build(_nameless(first)))
 
     def _name_what_was_merged(self, found: str) -> None:
         """A merge is by who merged it: who wrote what came with it is asked first."""
@@ -181,13 +189,16 @@ class _UnderWay:
             return
         bad_end = search.found.get(search.row[-1]) not in {None, Finding.BAD}
         name = search.row[-1 if bad_end else 0]
-        look = self.record.look_at(name)
-        said = f"{search.contradiction}: {look.line}" if look and look.line else search.contradiction
+        look, said = self.record.look_at(name), search.contradiction
+        if name not in self.record.nights:
+            said = f"commit {said.replace(name, name[:12])} when it is built today"
+        said = f"{said}: {look.line}" if look and look.line else said
         raise _Ended(State.CONTRADICTED, said, self._what_next(name, bad_end=bad_end))
 
     def _what_next(self, name: str, *, bad_end: bool) -> str:
         if name not in self.record.nights:
-            return "What an image held beside its commit is to blame: changes that were not committed."
+            held = "changes that were not committed, " if self.record.dirty else ""
+            return f"The commits are not to blame: {held}a base image, a package, or what is around the test."
         if self.record.night_search.found[name] is Finding.UNCLEAR:
             return f"Name another night with {'--bad' if bad_end else '--good'}."
         if bad_end:

@@ -235,6 +235,30 @@ def test_what_was_not_committed_is_to_blame_where_the_commits_do_not_agree(broke
     assert bisect(found, tools, PLENTY).message == found.message
 
 
+@pytest.mark.parametrize("commits", [1, 2, 7, 100])
+def test_what_commits_are_built_on_today_is_not_blamed_on_the_first_of_them(commits):
+    """A base image that moved: the good night's image is good, and its commit is bad when it is built anew."""
+    world = World(2, commits, commits)
+    tools = world.tools()
+
+    def at_commit(which: Commit) -> Look:
+        return Look(name=which.revision, finding=Finding.BAD, line="no such symbol", built=True)
+
+    tools = replace(tools, look_at_commit=at_commit)
+    found = bisect(world.record(), tools, PLENTY)
+    assert found.state is State.CONTRADICTED
+    assert "should be good, but is bad when it is built today: no such symbol" in found.message
+    assert "a base image, a package" in found.next_step
+    assert found.builds <= 7
+
+
+def test_a_good_commit_that_does_not_build_any_more_leaves_the_blame_where_it_is():
+    world = World(2, 8, 1, unclear=frozenset({commit(0).revision}))
+    found = bisect(world.record(), world.tools(), PLENTY)
+    assert (found.state, found.culprits) == (State.FOUND, (commit(1),))
+    assert commit(0).revision in world.looked_at
+
+
 def test_a_merge_is_told_with_what_it_brought():
     """Who merged it has perhaps not seen it: its authors are named."""
     world, asked = World(2, 8, 5), []
