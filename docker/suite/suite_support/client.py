@@ -72,6 +72,10 @@ class Client:
         """Ask for an answer to one message."""
         return self.post("/v1/chat/completions", self._chat_body(message, parameters))
 
+    def stream_completion(self, prompt: str, **parameters: object) -> Stream:
+        """Ask for a streamed completion."""
+        return self.stream("/v1/completions", {"model": self.model, "prompt": prompt, **parameters})
+
     def stream_chat(self, message: str, **parameters: object) -> Stream:
         """Ask for a streamed answer to one message."""
         return self.stream("/v1/chat/completions", self._chat_body(message, parameters))
