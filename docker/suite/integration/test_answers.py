@@ -84,7 +84,8 @@ def test_several_choices_are_numbered(client):
 
 @pytest.mark.parametrize("kind", ["chat", "completion"])
 def test_a_stream_is_complete_and_in_order(client, kind):
-    stream = getattr(client, f"stream_{kind}")("Tell me a story.", max_tokens=24, **EXACT)
+    ask = {"completion": client.stream_completion, "chat": client.stream_chat}[kind]
+    stream = ask("Tell me a story.", max_tokens=24, **EXACT)
     assert stream.status == 200
     assert stream.headers["content-type"].startswith("text/event-stream")
     assert stream.done, "no [DONE], or something after it"
