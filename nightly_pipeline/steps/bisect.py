@@ -119,8 +119,9 @@ class _UnderWay:
     def _look_at_the_good_commit(self) -> None:
         """Where every commit that was built is bad, it may be what they are built on today: a base, a package."""
         search = self.record.commit_search
-        first = search.row[0]
-        if search.next is None and search.culprits == search.row[1:2] and self.record.look_at(first) is None:
+        first, night = search.row[0], self.record.look_at(self.record.night_search.last_good)
+        known = self.record.look_at(first) is not None or (night is not None and night.built)
+        if search.next is None and search.culprits == search.row[1:2] and not known:
             self._keep(self._build(_nameless(first)))
 
     def _name_what_was_merged(self, found: str) -> None:

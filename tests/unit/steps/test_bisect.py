@@ -252,6 +252,13 @@ def test_what_commits_are_built_on_today_is_not_blamed_on_the_first_of_them(comm
     assert found.builds <= 7
 
 
+def test_a_good_commit_that_was_built_for_its_night_is_not_built_twice():
+    world = World(2, 8, 1, gone=frozenset({night(0)}))
+    found = bisect(world.record(), world.tools(), PLENTY)
+    assert (found.state, found.culprits) == (State.FOUND, (commit(1),))
+    assert world.looked_at.count(commit(0).revision) == 1
+
+
 def test_a_good_commit_that_does_not_build_any_more_leaves_the_blame_where_it_is():
     world = World(2, 8, 1, unclear=frozenset({commit(0).revision}))
     found = bisect(world.record(), world.tools(), PLENTY)
