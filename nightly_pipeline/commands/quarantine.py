@@ -29,7 +29,7 @@ def quarantine() -> None:
 @profile_option
 @format_option("table", "json")
 def list_(profile: str | None, output: str) -> None:
-    """Show every entry and how it stands by the newest night on record.
+    """Show every entry and how it stands by the newest whole night on record.
 
     \b
     States:
@@ -67,7 +67,7 @@ def list_(profile: str | None, output: str) -> None:
 @click.option("--issue", required=True, help="Where it is followed: an address, or #217.")
 @click.option("--cell", "cells", multiple=True, metavar="FRAMEWORK/ARCH", help="Only there; repeat for more.")
 @click.option(
-    "--days", type=click.IntRange(min=1), default=_DAYS, show_default=True, help="For so many days."
+    "--days", type=click.IntRange(1, 366), default=_DAYS, show_default=True, help="For so many days."
 )
 def add(profile: str | None, days: int, cells: tuple[str, ...], **fields: Any) -> None:
     """Put a test into the quarantine, from today on. TEST is a node id; * and ? stand for any characters, for one.

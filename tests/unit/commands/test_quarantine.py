@@ -66,6 +66,10 @@ def test_the_list_says_how_an_entry_stands_by_the_last_nights(quarantine, tmp_pa
     ("arguments", "words"),
     [
         ((*ADD[:-1], "later"), "where it is followed"),
+        ((*ADD, "--days", "0"), "not in the range"),
+        ((*ADD, "--days", "99999999"), "not in the range"),
+        ((*ADD, "--cell", "vllm"), "should match pattern"),
+        (("add", "*::test_*", *ADD[2:]), "would hide a whole night"),
         (("expire", "b.py::test_b"), "unknown entry"),
         (("add", "*", *ADD[2:]), "name a test"),
     ],
