@@ -121,7 +121,7 @@ class _Group:
 def incidents_of(failures: Sequence[Failure]) -> tuple[Incident, ...]:
     """The incidents of a night, what is new first, then the largest. Every failure is in exactly one."""
     groups = list(chain.from_iterable(_split(key, members) for key, members in _by(failures)))
-    merged = _without_consequences(groups)
+    merged = _by_module(_without_consequences(groups))
     found = [_incident(group) for group in merged]
     return tuple(sorted(found, key=lambda one: (VERDICT_ORDER.index(one.verdict), -len(one.tests), one.id)))
 
@@ -187,9 +187,8 @@ def _can_be_caused(group: _Group) -> bool:
 def _can_cause(cause: _Group, group: _Group) -> bool:
     if cause.key[1] or group.key[1]:
         return False
-    began = min(cause.interval[1], group.interval[1])
-    if max(cause.interval[0], group.interval[0]) >= began:
-        return False  # they began at different times
+    if not _began_with(cause, group):
+        return False
     if cause.crashed >= group.places and group.is_consequence:
         return not group.crashed
     if cause.places != group.places:
@@ -210,6 +209,34 @@ def _one_fixture(cause: _Group, group: _Group) -> bool:
 def _came_and_went(cause: _Group, group: _Group) -> bool:
     """Both were there on the same nights, more than once: that is no chance."""
     return cause.came_again and cause.size > group.size and cause.common_nights == group.common_nights
+
+
+def _by_module(groups: Sequence[_Group]) -> list[_Group]:
+    """Put together what began in one module on one night in the same cells, whatever it says: one change did it.
+
+    That two changes break the same module on the same night, each in all of these cells, is much less likely. Of
+    single tests nothing is said.
+    """
+    modules: dict[tuple[object, ...], list[_Group]] = defaultdict(list)
+    for group in groups:
+        alone = group.key if group.key[1] or len(group.files) > 1 else ()
+        modules[(*alone, group.files, group.places)].append(group)
+    return list(chain.from_iterable(_of_module(own) if len(own) > 1 else own for own in modules.values()))
+
+
+def _of_module(groups: Sequence[_Group]) -> list[_Group]:
+    """The largest with what began when it did, and the others."""
+    largest = max(groups, key=lambda group: group.size)
+    if len({failure.row.node_id for failure in largest.failures}) == 1:
+        return list(groups)
+    others = [group for group in groups if group is not largest]
+    with_it = [group for group in others if _began_with(largest, group)]
+    return [_joined(largest, with_it), *(group for group in others if group not in with_it)]
+
+
+def _began_with(one: _Group, other: _Group) -> bool:
+    after = max(one.interval[0], other.interval[0])
+    return after < min(one.interval[1], other.interval[1])
 
 
 def _incident(group: _Group) -> Incident:

@@ -140,6 +140,37 @@ def test_what_was_left_behind_by_what_another_error_left_behind_is_not_lost():
     assert incident.title == "KeyError: 'model'"
 
 
+def _of_one_module(error: str, numbers: range, **fields) -> list[Failure]:
+    cells = ("vllm", "sglang")
+    return [
+        failure(f"a.py::test_{number}", error, framework=cell, **fields)
+        for cell in cells
+        for number in numbers
+    ]
+
+
+def test_what_began_in_one_module_on_one_night_in_the_same_cells_is_one_incident_whatever_it_says():
+    errors = ("KeyError: 'usage'", "AssertionError: assert None == 'stop'", "TypeError: 'NoneType' object")
+    several = [_of_one_module(error, range(at * 5, at * 5 + 4 - at)) for at, error in enumerate(errors)]
+    (incident,) = incidents_of([one for group in several for one in group])
+    assert (len(incident.tests), incident.title, incident.verdict) == (18, "KeyError: 'usage'", Verdict.NEW)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        _of_one_module("ValueError: bad shape", range(5, 7), began=TONIGHT - 1),
+        [failure("a.py::test_9", "ValueError: bad shape", framework="vllm")],
+        [replace(one, row=one.row.model_copy(update={"node_id": "b.py::test_9"}))
+         for one in _of_one_module("ValueError: bad shape", range(9, 10))],
+        _of_one_module("ValueError: bad shape", range(5, 7), verdict=Verdict.FLAKY),
+    ],
+    ids=["another night", "other cells", "another module", "a flake"],
+)  # fmt: skip
+def test_what_began_elsewhere_or_on_another_night_stays_apart(other):
+    assert len(incidents_of([*_of_one_module("KeyError: 'usage'", range(4)), *other])) == 2
+
+
 def test_errors_that_came_and_went_together_are_one_incident():
     nights = (3, 6, 10)
     one = failure("a.py::test_1", "KeyError: 'a'", bad_on=nights)
