@@ -220,7 +220,8 @@ def _by_module(groups: Sequence[_Group]) -> list[_Group]:
     modules: dict[tuple[object, ...], list[_Group]] = defaultdict(list)
     for group in groups:
         alone = group.key if group.key[1] or len(group.files) > 1 else ()
-        modules[(*alone, group.files, group.places)].append(group)
+        outside = any(one.verdict.verdict is Verdict.ENVIRONMENT for one in group.failures)
+        modules[(*alone, group.files, group.places, outside)].append(group)
     return list(chain.from_iterable(_of_module(own) if len(own) > 1 else own for own in modules.values()))
 
 

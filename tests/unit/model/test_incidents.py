@@ -164,8 +164,9 @@ def test_what_began_in_one_module_on_one_night_in_the_same_cells_is_one_incident
         [replace(one, row=one.row.model_copy(update={"node_id": "b.py::test_9"}))
          for one in _of_one_module("ValueError: bad shape", range(9, 10))],
         _of_one_module("ValueError: bad shape", range(5, 7), verdict=Verdict.FLAKY),
+        _of_one_module("ValueError: bad shape", range(5, 7), verdict=Verdict.ENVIRONMENT),
     ],
-    ids=["another night", "other cells", "another module", "a flake"],
+    ids=["another night", "other cells", "another module", "a flake", "the environment"],
 )  # fmt: skip
 def test_what_began_elsewhere_or_on_another_night_stays_apart(other):
     assert len(incidents_of([*_of_one_module("KeyError: 'usage'", range(4)), *other])) == 2
