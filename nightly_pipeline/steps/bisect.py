@@ -139,9 +139,11 @@ class _UnderWay:
         try:
             return look()
         except RegistryUnavailable as error:
-            raise _Ended(State.STOPPED, error.message, f"It may pass by itself. {_GO_ON}") from None
+            raise _Ended(
+                State.STOPPED, error.message.rstrip("."), f"It may pass by itself. {_GO_ON}"
+            ) from None
         except NightlyError as error:
-            raise _Ended(State.STOPPED, error.message, f"{error.next_step} {_GO_ON}") from None
+            raise _Ended(State.STOPPED, error.message.rstrip("."), f"{error.next_step} {_GO_ON}") from None
 
     def _build(self, commit: Commit) -> Look:
         built = self.record.builds - self.built_before

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import stamina
 from click.testing import CliRunner, Result
 
 from nightly_pipeline.cli import main
@@ -38,7 +39,7 @@ def bisect(tmp_path: Path):
             name="runtime_image",
             status="built",
             good=True,
-            digest=f"sha256:{number}",
+            digest=f"sha256:{number:064}",
             source_revision=f"c{number}",
             engine_kind="mock",
         )
@@ -95,6 +96,20 @@ def test_what_cannot_be_asked_is_said_with_its_exit_code(bisect, arguments, code
     refused = bisect(*arguments, "--dry-run")
     assert (refused.exit_code, refused.stdout) == (code, "")
     assert words in refused.stderr
+
+
+def test_a_registry_that_is_away_stops_the_search_and_teaches_it_nothing(bisect, tmp_path):
+    profile = tmp_path / "own.yaml"
+    away = "{host: '127.0.0.1:9'}"  # nothing listens there
+    profile.write_text(f"{profile.read_text()}registries: {{ecr: {away}, acr: {away}}}\n")
+    with stamina.set_testing(True):  # it is asked once, without waiting
+        stopped, shown = bisect("test_x", "--format", "json"), bisect("test_x").stdout
+    document = json.loads(stopped.stdout)
+    assert (stopped.exit_code, document["state"], document["looks"]) == (8, "stopped", [])
+    assert "127.0.0.1:9" in document["message"]
+    assert document["next_step"].endswith("The same command goes on.")
+    assert "Stopped, " in shown
+    assert "next: It may pass by itself. The same command goes on." in shown
 
 
 def test_a_search_that_was_written_down_and_is_damaged_is_said(bisect, tmp_path):
