@@ -23,6 +23,7 @@ from nightly_pipeline.errors import (
 from nightly_pipeline.settings_registries import RegistrySettings
 from nightly_pipeline.tools.registry_auth import Credentials
 from nightly_pipeline.tools.registry_errors import Asked, interruption, refusal
+from nightly_pipeline.tools.registry_tags import delete_each
 
 ACR_USER = "00000000-0000-0000-0000-000000000000"
 _TIMEOUT_S = 30.0
@@ -94,17 +95,13 @@ def delete_from_acr(registry: RegistrySettings, digests: Sequence[str]) -> Mappi
 
     What was not there is gone, too. A registry that could not be asked is not asked again for the rest.
     """
-    remaining: dict[str, str] = {}
     with acr_client(registry) as client:
-        for position, digest in enumerate(digests):
-            try:
-                with azure_refusals(registry, f"{registry.repository}@{digest} could not be deleted"):
-                    client.delete_manifest(registry.repository, digest, **plain_http(registry))
-            except RegistryUnavailable as error:
-                return remaining | dict.fromkeys(digests[position:], error.message)
-            except NightlyError as error:
-                remaining[digest] = error.message
-    return remaining
+
+        def delete(digest: str) -> None:
+            with azure_refusals(registry, f"{registry.repository}@{digest} could not be deleted"):
+                client.delete_manifest(registry.repository, digest, **plain_http(registry))
+
+        return delete_each(delete, digests)
 
 
 def plain_http(registry: RegistrySettings) -> dict[str, bool]:

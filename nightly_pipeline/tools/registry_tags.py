@@ -67,7 +67,7 @@ def _next_page(response: httpx.Response) -> str | None:
 
 
 def delete_each(delete: Callable[[str], None], digests: Sequence[str]) -> dict[str, str]:
-    """Delete one after the other, by the distribution protocol; return why, for those that are still there.
+    """Delete one after the other; return why, for those that are still there.
 
     A registry that could not be asked is not asked again: the rest is left for the next time.
     """
