@@ -129,9 +129,10 @@ def _flaky(nights: Sequence[TestNight], background: Background) -> tuple[Verdict
     did when others showed that the error is not the image's, unless it is one this test has had by chance before.
     """
     tonight = nights[-1]
-    known = _proof(nights[:-1][-RATE_NIGHTS:], tonight.row.signature, background)
-    if _from_outside(tonight, background) and not known:
-        return None
+    if _from_outside(tonight, background):  # hardly ever, so what it had before is only looked for then
+        window = nights[:-1][-RATE_NIGHTS:]
+        if not _proof(window, tonight.row.signature, background):
+            return None
     if tonight.mixed:
         return Verdict.FLAKY, "passed and failed tonight on one and the same image"
     earlier = [run for night in nights[:-1] for run in night.runs if _on_image(run, tonight)]
