@@ -25,7 +25,8 @@ class TestNight:
     """One night of one test.
 
     Attributes:
-        row: the newest result of the night itself: what counts. One that did not run hides no other.
+        row: the newest result of the night itself: what counts. One that did not run hides no other, and of
+            results that came at the same time (files of one import) a bad one counts, then one that ran.
         runs: everything that ran on that night's image or another's of that night, confirming reruns included;
             good or bad.
         checks: results of that night on the image of the night before.
@@ -113,7 +114,7 @@ def _night(date: str, rows: Sequence[TestRow]) -> TestNight | None:
     own = [row for row in rows if row.source in _DECIDING]
     if not own:
         return None
-    newest_last = sorted(own, key=_ended)
+    newest_last = sorted(own, key=lambda row: (_ended(row), row.result in BAD_RESULTS, _ran(row)))
     saying = [row for row in newest_last if row.result not in _SAYS_NOTHING]
     return TestNight(
         date,
