@@ -89,18 +89,24 @@ def signature_row(nights: Sequence[TestNight], background: Background) -> list[T
 
 
 def _of_bad(nights: Sequence[TestNight], background: Background) -> tuple[Verdict, str]:
-    tonight, row = nights[-1], bad_row(nights, background)
+    row = bad_row(nights, background)
     return (
         _flaky(nights, background)
         or _known_flake(nights, background)
         or _recurring(nights, row, background)
         or _unknown(nights, row)
         or _environment(nights, background)
-        or (
-            Verdict.NEW,
-            f"good the last time it ran{' and bad again when repeated' if tonight.confirmed else ''}",
-        )
+        or (Verdict.NEW, f"good the last time it ran{_what_reruns_showed(nights[-1])}")
     )
+
+
+def _what_reruns_showed(tonight: TestNight) -> str:
+    """How much a new failure stands on: what was not repeated may still be chance, or around the test."""
+    if not tonight.confirmed:
+        return "; not repeated, so it may be by chance or by what is around it"
+    if any(check.result in GOOD_RESULTS for check in tonight.checks):
+        return ", bad again when repeated, and good on the image on which it was good before"
+    return " and bad again when repeated; not on an image on which it was good, so what is around it may have changed"
 
 
 def _of_good(nights: Sequence[TestNight], background: Background) -> tuple[Verdict, str] | None:

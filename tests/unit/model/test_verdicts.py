@@ -127,6 +127,16 @@ def test_bad_on_last_nights_image_as_well_where_it_was_good_is_the_environments_
     assert verdict([*rows, row(".", 1, **before)]).verdict is Verdict.NEW
 
 
+def test_a_new_failure_says_how_much_it_stands_on():
+    once = list(drawn(".F"))
+    again = [*once, row("F", 1, source="confirmation")]
+    checked = [*again, row(".", 1, source="previous_image", image_digest="sha256:0")]
+    assert {verdict(rows).verdict for rows in (once, again, checked)} == {Verdict.NEW}
+    assert "not repeated, so it may be by chance" in verdict(once).why
+    assert "what is around it may have changed" in verdict(again).why
+    assert "and good on the image on which it was good before" in verdict(checked).why
+
+
 def test_bad_on_an_image_that_it_was_never_good_on_says_nothing_of_the_environment():
     """The break came on a night on which the test did not run."""
     rows = [*drawn(".-F"), row("F", 2, source="previous_image", image_digest="sha256:1")]
