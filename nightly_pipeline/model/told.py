@@ -15,7 +15,7 @@ from nightly_pipeline.model.judgement import Incident, Verdict
 from nightly_pipeline.model.outcomes import StageOutcome, StageStatus
 from nightly_pipeline.model.reading import Item, causes
 from nightly_pipeline.model.report import Report, identity_of
-from nightly_pipeline.model.stage_incidents import stage_incident_id
+from nightly_pipeline.model.step_incidents import step_incident_id
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def told(report: Report) -> Told:
     by_step = {
         item.label: found
         for item in broken_steps(report)
-        if (found := _incident_of(item.outcome, of_test, of_id)) is not None
+        if (found := _incident_of(item, of_test, of_id)) is not None
     }
     blamed = frozenset(_blamed(report, by_step))
     own = tuple(one for one in known if one.tests and not blamed.issuperset(one.tests))
@@ -66,14 +66,14 @@ def standing(incident: Incident | None) -> str:
 
 
 def _incident_of(
-    outcome: object, of_test: Mapping[TestIdentity, Incident], of_id: Mapping[str, Incident]
+    step: Item, of_test: Mapping[TestIdentity, Incident], of_id: Mapping[str, Incident]
 ) -> Incident | None:
-    """Of a stage that names one test to blame the incident of that test; of one that names none its own."""
-    if not isinstance(outcome, StageOutcome):
-        return None
-    if len(outcome.failures) == 1:
-        return of_test.get(identity_of(outcome, outcome.failures[0]))
-    return None if outcome.failures else of_id.get(stage_incident_id(outcome))
+    """Of a stage that names one test to blame the incident of that test; of a step that names none its own."""
+    if not step.failures:
+        return of_id.get(step_incident_id(step))
+    if isinstance(step.outcome, StageOutcome) and len(step.failures) == 1:
+        return of_test.get(identity_of(step.outcome, step.failures[0]))
+    return None
 
 
 def _blamed(report: Report, by_step: Mapping[str, Incident]) -> Iterable[TestIdentity]:

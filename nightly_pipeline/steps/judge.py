@@ -25,7 +25,7 @@ from nightly_pipeline.model.past import TestNight
 from nightly_pipeline.model.quarantine import Quarantine
 from nightly_pipeline.model.renames import renamed
 from nightly_pipeline.model.report import Report
-from nightly_pipeline.model.stage_incidents import stage_incidents
+from nightly_pipeline.model.step_incidents import step_incidents
 from nightly_pipeline.model.surroundings import environment_errors
 from nightly_pipeline.model.verdicts import (
     RATE_NIGHTS,
@@ -81,7 +81,7 @@ def judge(report: Report, history: History, rules: Rules) -> Judgement:
     found = _verdicts(past, rules)
     failures = [_failure(found.verdicts[test], past.of[test], found.background) for test in found.bad(past)]
     by_test = incidents_of(failures)
-    incidents = [*by_test, *stage_incidents(report.stages, past.entries, tonight=report.date)]
+    incidents = [*by_test, *step_incidents(report, past.entries)]
     named = {test: one.id for one in by_test for test in one.tests}
     told = [one.model_copy(update={"incident": named.get(one.test)}) for one in found.verdicts.values()]
     return Judgement(

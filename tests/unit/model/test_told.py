@@ -13,7 +13,7 @@ from nightly_pipeline.model.message_background import Background
 from nightly_pipeline.model.message_thread import thread_messages
 from nightly_pipeline.model.outcomes import StageOutcome
 from nightly_pipeline.model.report import Report, with_judgement
-from nightly_pipeline.model.stage_incidents import stage_incidents
+from nightly_pipeline.model.step_incidents import step_incidents
 from nightly_pipeline.model.told import standing, told
 from tests.factories import DATE, failure, image, stage, whole_night
 from tests.judged import test_of
@@ -105,7 +105,7 @@ def test_an_incident_that_reaches_beyond_the_stage_that_broke_keeps_its_line() -
 
 def test_stages_that_name_no_test_are_told_as_steps_and_their_incident_says_since_when() -> None:
     stages = (no_gpu("vllm"), no_gpu("sglang"))
-    [found] = stage_incidents(stages, (), tonight=DATE)
+    [found] = step_incidents(night(*stages), ())
     report = night(*stages, incidents=(found.model_copy(update={"nights": 3, "since": "2026-11-18"}),))
 
     assert lines(report) == [
@@ -120,6 +120,16 @@ def test_stages_that_name_no_test_are_told_as_steps_and_their_incident_says_sinc
     markdown = report_markdown(report)
     assert "## Incidents" not in markdown
     assert "infra_error, since 2026-11-18 (3 nights)" in markdown
+
+
+def test_an_image_that_cannot_be_built_says_since_when() -> None:
+    broken = image("vllm", "arm64", "runtime", "failed", message="RUN uv pip install vllm: exit code 1")
+    [found] = step_incidents(night(broken), ())
+    report = night(broken, incidents=(found.model_copy(update={"nights": 3, "since": "2026-11-18"}),))
+
+    why = "RUN uv pip install vllm: exit code 1 · since 2026-11-18 (3 nights)"
+    assert f"failed vllm/arm64/runtime_image: {why}" in lines(report)
+    assert told(report).incidents == ()
 
 
 def test_what_recurs_comes_after_what_is_new_in_page_and_message() -> None:

@@ -14,7 +14,7 @@ from nightly_pipeline.model.history import EntryRow
 from nightly_pipeline.model.judgement import Commit, Judgement, PackageChange, Verdict
 from nightly_pipeline.model.links import Links
 from nightly_pipeline.model.report import Report, with_judgement
-from nightly_pipeline.model.stage_incidents import stage_incidents
+from nightly_pipeline.model.step_incidents import step_incidents
 from nightly_pipeline.model.trends import Trends, trends_of
 from nightly_pipeline.page import render_page
 from tests.factories import DATE, failure, stage, whole_night
@@ -215,7 +215,7 @@ def test_the_quarantine_says_what_until_when_and_why(tree) -> None:
 def test_an_incident_of_steps_stands_once_and_says_since_when_beside_the_step() -> None:
     message = "the daemon of gpu-l40-amd64 did not answer"
     lost = [stage("vllm", "amd64", name, "infra_error", message=message) for name in ("unit", "integration")]
-    incident = stage_incidents(lost, (), tonight=DATE)[0].model_copy(
+    incident = step_incidents(whole_night(*lost), ())[0].model_copy(
         update={"nights": 3, "since": "2026-11-18"}
     )
     tree = page(with_judgement(whole_night(*lost), Judgement(incidents=(incident,))))

@@ -14,7 +14,7 @@ from nightly_pipeline.model.quarantine import Quarantine, QuarantineEntry
 from nightly_pipeline.model.report import with_judgement
 from nightly_pipeline.steps import judged_past
 from nightly_pipeline.steps.judge import Rules, judge
-from tests.factories import failure, night, run_facts, stage
+from tests.factories import failure, image, night, publication, run_facts, stage
 from tests.fakes.history import MemoryHistory
 from tests.unit.model.pasts import TEST, day, row
 
@@ -212,6 +212,40 @@ def test_a_stage_that_ended_badly_without_a_failed_test_is_an_incident():
     (incident,) = judge(report(2, *stages), history, Rules()).incidents
     assert (incident.tests, len(incident.cells)) == ((), 2)
     assert (incident.verdict, incident.since, incident.nights) == (Verdict.ENVIRONMENT, day(1), 2)
+
+
+@pytest.mark.parametrize(
+    ("before", "verdict", "since"),
+    [
+        (("built", "built"), Verdict.NEW, 2),
+        (("built", "failed"), Verdict.RECURRING, 1),
+        (("failed", "failed"), Verdict.RECURRING, 0),
+        ((), Verdict.UNKNOWN, 2),
+    ],
+)
+def test_an_image_that_cannot_be_built_is_an_incident_that_knows_since_when(before, verdict, since):
+    history = past({"a.py::a": "..."})
+    for number, status in enumerate(before):
+        built = {
+            "run_id": f"run-{number}",
+            "name": "runtime_image",
+            "status": status,
+            "good": status == "built",
+        }
+        row_of_it = EntryRow(date=day(number), framework="vllm", arch="arm64", **built)
+        history.write(night_row(number), [row_of_it], [])
+    message = "[runtime 4/9] RUN uv pip install vllm: No matching distribution found"
+    broken = image(arch="arm64", status="failed", message=message, date=day(2))
+    tonight = night(images=(broken,), date=day(2), runs=(run_facts(run_id="run-2", date=day(2)),))
+    (incident,) = judge(tonight, history, Rules()).incidents
+    assert (incident.tests, incident.cells) == ((), (("vllm", "arm64"),))
+    assert (incident.verdict, incident.since, incident.nights) == (verdict, day(since), 3 - since)
+
+
+def test_a_multi_arch_index_of_no_cell_is_no_incident():
+    index = publication(arch=None, status="failed", message="a platform is missing", date=day(2))
+    tonight = night(publications=(index,), date=day(2), runs=(run_facts(run_id="run-2", date=day(2)),))
+    assert judge(tonight, past({"a.py::a": "..."}), Rules()).incidents == ()
 
 
 @pytest.mark.parametrize("status", ["blocked", "cancelled", "not_run", "passed"])
