@@ -18,6 +18,7 @@ from nightly_pipeline.model.judgement import (
     NightResult,
     PackageChange,
     QuarantineNote,
+    StepChange,
     TestVerdict,
     Verdict,
 )
@@ -188,12 +189,20 @@ def _changes() -> tuple[ImageChange, ...]:
             size_after=round(size * grown),
             build_before_s=4020,
             build_after_s=4020 * grown,
+            steps=_steps() if framework == "vllm" else (),
         )
         for framework, size, grown, packages in (
             ("vllm", 8_000_000_000, 1.1375, _packages()),
             ("sglang", 7_400_000_000, 1.0, ()),
             ("trtllm", 12_100_000_000, 0.998, _packages()[:1]),
         )
+    )
+
+
+def _steps() -> tuple[StepChange, ...]:
+    return (
+        StepChange(name="[framework 5/9] RUN uv pip install vllm", before_s=2110.0, after_s=2574.0),
+        StepChange(name="[framework 6/9] COPY patches /opt/patches", before_s=None, after_s=62.0),
     )
 
 

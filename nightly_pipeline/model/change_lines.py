@@ -38,13 +38,13 @@ def _parts(one: ImageChange) -> Iterator[str]:
     if one.base_before and one.base_after and one.base_before != one.base_after:
         yield f"base {digest_text(one.base_before)} → {digest_text(one.base_after)}"
     if one.packages:
-        yield f"{plural(len(one.packages), 'package')}: {_named(map(_package, one.packages), _PACKAGES_NAMED)}"
+        yield f"{plural(len(one.packages), 'package')}: {_named(map(package_text, one.packages), _PACKAGES_NAMED)}"
     if _moved(one.size_before, one.size_after):
         yield f"{bytes_text(one.size_before)} → {bytes_text(one.size_after)}"
     if _moved(one.build_before_s, one.build_after_s) and one.steps:
         yield f"built in {duration_text(one.build_before_s)} → {duration_text(one.build_after_s)}"
     if one.steps:
-        yield _named(map(_step, one.steps), _STEPS_NAMED)
+        yield _named(map(step_text, one.steps), _STEPS_NAMED)
 
 
 def _named(texts: Iterable[str], most: int) -> str:
@@ -53,13 +53,15 @@ def _named(texts: Iterable[str], most: int) -> str:
     return ", ".join([*every[:most], *([f"{more} more"] if more > 0 else [])])
 
 
-def _package(one: PackageChange) -> str:
+def package_text(one: PackageChange) -> str:
+    """`torch 2.8 → 2.9`, `+ numpy 2.4`, `- numpy 2.3`."""
     if one.before is None:
         return f"+ {one.name} {one.after or ''}".rstrip()
     return f"- {one.name} {one.before}" if one.after is None else f"{one.name} {one.before} → {one.after}"
 
 
-def _step(one: StepChange) -> str:
+def step_text(one: StepChange) -> str:
+    """`[install] RUN make 4 min 5 s → 12 min 3 s`; `cached` where it did not run."""
     took = " → ".join(
         "cached" if took is None else duration_text(took) for took in (one.before_s, one.after_s)
     )

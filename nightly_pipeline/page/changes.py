@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nightly_pipeline.model.judgement import Drift, ImageChange, PackageChange
+from nightly_pipeline.model.change_lines import package_text, step_text
+from nightly_pipeline.model.judgement import Drift, ImageChange
 from nightly_pipeline.model.quantities import NOTHING, bytes_text, digest_text, duration_text
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.untrusted import short_line
@@ -32,6 +33,7 @@ class ChangeShown:
     size_change: str
     build: str
     build_change: str
+    steps: tuple[str, ...]
     packages: tuple[str, ...]
     packages_more: int
 
@@ -109,7 +111,8 @@ def _change(one: ImageChange) -> ChangeShown:
         size_change=percent(one.size_before, one.size_after),
         build=_both(duration_text(one.build_before_s), duration_text(one.build_after_s)),
         build_change=percent(one.build_before_s, one.build_after_s),
-        packages=tuple(_package(package) for package in listed),
+        steps=tuple(step_text(step) for step in one.steps),
+        packages=tuple(short_line(package_text(package), 200) for package in listed),
         packages_more=len(one.packages) - len(listed),
     )
 
@@ -124,16 +127,6 @@ def _both(before: str, after: str) -> str:
     if before == NOTHING == after:
         return ""
     return after if before == after else f"{before} → {after}"
-
-
-def _package(one: PackageChange) -> str:
-    if one.before is None:
-        text = f"+ {one.name} {one.after or ''}"
-    elif one.after is None:
-        text = f"- {one.name} {one.before}"
-    else:
-        text = f"{one.name} {one.before} → {one.after}"
-    return short_line(text, 200)
 
 
 def _surprise(one: Drift) -> float:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from lxml import html
 
 from nightly_pipeline.model.history import EntryRow
-from nightly_pipeline.model.judgement import Commit, Judgement, PackageChange, Verdict
+from nightly_pipeline.model.judgement import Commit, Judgement, PackageChange, StepChange, Verdict
 from nightly_pipeline.model.links import Links
 from nightly_pipeline.model.report import Report, with_judgement
 from nightly_pipeline.model.step_incidents import step_incidents
@@ -194,7 +194,11 @@ def test_what_changed_names_commits_digests_bases_packages_sizes_and_times(tree)
         "9c1d5e0f7a3b Reserve the KV cache up front Ada Ling",
         "77aa77aa77aa Raise torch to 2.13.1 Jo Park",
     ]
-    assert rows[0][3:5] == ["8.0 GB → 9.1 GB +13.7 %", "1 h 7 min → 1 h 16 min +13.7 %"]
+    assert rows[0][3] == "8.0 GB → 9.1 GB +13.7 %"
+    assert rows[0][4] == (
+        "1 h 7 min → 1 h 16 min +13.7 %2 steps[framework 5/9] RUN uv pip install vllm 35 min 10 s → 42 min 54 s"
+        "[framework 6/9] COPY patches /opt/patches cached → 1 min 2 s"
+    )
     assert rows[0][5] == "3 packagestorch 2.13.0 → 2.13.1+ flashinfer-python 0.6.2- xformers 0.0.34"
     assert rows[1][2:] == ["same", "7.4 GB", "1 h 7 min", "—"]
 
@@ -384,6 +388,7 @@ def _with_text(text: str) -> Report:
                     update={
                         "packages": (PackageChange(name=text, before=text, after=None),),
                         "base_after": text,
+                        "steps": (StepChange(name=text, before_s=1.0, after_s=200.0),),
                     }
                 ),
             ),
