@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from nightly_pipeline.tools.history_session import Session, Sources, connected, 
 from nightly_pipeline.tools.history_table import values_of
 
 _TRIES = 5
+_LOOKERS = 4
 _Stamp = tuple[int, int, int]
 
 
@@ -43,7 +45,8 @@ class _Looks:
         status = path.stat()
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
         stamp_then, known = self.known.get(path, (stamp, None))
-        self.changed |= stamp_then != stamp
+        if stamp_then != stamp:
+            self.changed = True
         if known is None or stamp_then != stamp or (thorough and known.flaw is None):
             known = _look_deeply(path) if thorough else look_at(path)
             self.known[path] = (stamp, known)
@@ -119,7 +122,9 @@ class HistoryReader:
 
     def _sources(self, found: Sequence[Month]) -> Sources:
         """The files of these months that can be read."""
-        looks = {path: self._looks.of(path) for path in _paths(found)}
+        paths = _paths(found)
+        with ThreadPoolExecutor(_LOOKERS) as pool:  # a year has dozens of footers to be read
+            looks = dict(zip(paths, pool.map(self._looks.of, paths), strict=True))
         if self._looks.changed:  # DuckDB remembers footers by names
             self._looks.changed = False
             self._session.close()

@@ -33,7 +33,7 @@ def test_a_program_that_is_not_there_is_a_result_too(bench):
 
 def test_duration_is_the_containers_not_ours(bench):
     result = bench.run("sleep", "1")
-    assert 1.0 <= result.duration_s < 2.0
+    assert 0.9 <= result.duration_s < 2.0  # Docker notes the start a moment after it
 
 
 def test_both_streams_come_in_whole_lines(bench):
