@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +25,6 @@ from nightly_pipeline.tools.history_session import Session, Sources, connected, 
 from nightly_pipeline.tools.history_table import values_of
 
 _TRIES = 5
-_LOOKERS = 4
 _Stamp = tuple[int, int, int]
 
 
@@ -42,8 +40,7 @@ class _Looks:
     changed: bool = False
 
     def of(self, path: Path, *, thorough: bool = False) -> Look:
-        status = path.stat()
-        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        stamp = _stamp(path)
         stamp_then, known = self.known.get(path, (stamp, None))
         if stamp_then != stamp:
             self.changed = True
@@ -51,6 +48,22 @@ class _Looks:
             known = _look_deeply(path) if thorough else look_at(path)
             self.known[path] = (stamp, known)
         return known
+
+    def learn(self, paths: Sequence[Path], sound: Callable[[Sequence[Path]], Mapping[Path, Look]]) -> None:
+        """Look together at those that were never looked at; what is odd about one is found when it is asked for.
+
+        Args:
+            paths: the files of a query.
+            sound: looks at some files, and leaves out what is not as it should be.
+        """
+        stamps = {path: _stamp(path) for path in paths if path not in self.known}
+        if stamps:
+            self.known |= {path: (stamps[path], look) for path, look in sound(list(stamps)).items()}
+
+
+def _stamp(path: Path) -> _Stamp:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 @dataclass(frozen=True)
@@ -123,8 +136,8 @@ class HistoryReader:
     def _sources(self, found: Sequence[Month]) -> Sources:
         """The files of these months that can be read."""
         paths = _paths(found)
-        with ThreadPoolExecutor(_LOOKERS) as pool:  # a year has dozens of footers to be read
-            looks = dict(zip(paths, pool.map(self._looks.of, paths), strict=True))
+        self._looks.learn(paths, self._session.sound)
+        looks = {path: self._looks.of(path) for path in paths}
         if self._looks.changed:  # DuckDB remembers footers by names
             self._looks.changed = False
             self._session.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import weakref
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from nightly_pipeline.tools.history_files import Month
-from nightly_pipeline.tools.history_table import SCHEMA
+from nightly_pipeline.tools.history_files import Look, Month
+from nightly_pipeline.tools.history_table import SCHEMA, VERSION, VERSION_KEY
 
 MEMORY_LIMIT = "400MB"
 """Of DuckDB's own; what does not fit is spilled to the disk."""
@@ -82,11 +83,40 @@ class Session:
                 for name in named:
                     connection.unregister(name)
 
+    def sound(self, paths: Sequence[Path]) -> dict[Path, Look]:
+        """What the footers of these files say; a file that cannot be a part of the history is left out.
+
+        They are the footers that a query over the files needs, and are kept for it. Where one of the files is damaged
+        or gone, nothing is said of any.
+        """
+        with self.reading(Sources((), (), ())) as connection:
+            try:
+                return _sound(connection, paths)
+            except duckdb.Error:
+                return {}
+
     def close(self) -> None:
         """Forget what is known of the files. The next query opens it anew."""
         with self._turn:
             self._connection = None
             self._open.close()
+
+
+def _sound(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> dict[Path, Look]:
+    names = _names(paths)
+    notes = connection.sql(f"SELECT file_name, key, value FROM parquet_kv_metadata({names})").fetchall()  # noqa: S608
+    columns = connection.sql(f"SELECT file_name, name, duckdb_type FROM parquet_schema({names})").fetchall()  # noqa: S608
+    wanted = {name: kind for name, kind, *_ in connection.sql("DESCRIBE nothing").fetchall()}
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for file, name, kind in columns:
+        if kind is not None:  # the root of the columns has none
+            found[file][name] = kind
+    ours = {file for file, key, value in notes if (key, value) == (VERSION_KEY, VERSION.encode())}
+    return {
+        Path(file): Look(None, complete=found[file] == wanted)
+        for file in ours
+        if all(wanted.get(name, kind) == kind for name, kind in found[file].items())
+    }
 
 
 def _connect(stack: ExitStack) -> duckdb.DuckDBPyConnection:
@@ -131,9 +161,13 @@ def rows_query(sources: Sources, since: str | None = None, until: str | None = N
 
 def _read(paths: Sequence[Path], sources: Sources) -> str:
     """Every column that any of the files has: an older file lacks the newest."""
-    names = ", ".join("'{}'".format(str(path).translate(_GLOB).replace("'", "''")) for path in paths)
     union = "false" if sources.alike else "true"
-    return f"read_parquet([{names}], union_by_name = {union}, hive_partitioning = false)"
+    return f"read_parquet({_names(paths)}, union_by_name = {union}, hive_partitioning = false)"
+
+
+def _names(paths: Sequence[Path]) -> str:
+    names = ", ".join("'{}'".format(str(path).translate(_GLOB).replace("'", "''")) for path in paths)
+    return f"[{names}]"
 
 
 def _overruled(sources: Sources) -> pa.Table:
