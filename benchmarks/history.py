@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from benchmarks.memory import peak_mb
 from nightly_pipeline.model.history import NightRow, TestIdentity, TestResult, TestRow
 from nightly_pipeline.tools.history import ParquetHistory
 from nightly_pipeline.tools.history_files import ROWS_A_GROUP, run_path, write_parquet
@@ -189,12 +190,6 @@ QUESTIONS: dict[str, Callable[[Path, int], Callable[[], Any]]] = {
 }
 
 
-def _peak_mb() -> float:
-    """Of this process alone: what `getrusage` tells begins with what its parent had."""
-    status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
-
-
 def _ask() -> None:
     """One question in this process: its seconds, its peak memory, how much came back."""
     name, root, tests = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
@@ -202,7 +197,7 @@ def _ask() -> None:
     start = time.perf_counter()
     answer = ask()
     seconds = time.perf_counter() - start
-    peak = _peak_mb()
+    peak = peak_mb()
     print(json.dumps({"seconds": seconds, "peak_mb": peak, "what": f"{len(answer):,} rows"}))
 
 

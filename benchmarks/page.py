@@ -7,7 +7,6 @@ one of ten times as many. The bounds are those the project has set itself.
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 import statistics
 import subprocess
@@ -19,6 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.history import CELLS, LAST, NIGHTS, TESTS, store
+from benchmarks.memory import peak_mb
 from nightly_pipeline.model.history import TestRow
 from nightly_pipeline.model.outcomes import EngineFacts, NightStatus, StageCounts, StageOutcome, TestFailure
 from nightly_pipeline.model.report import Report, with_judgement
@@ -104,7 +104,7 @@ def _ask(root: Path, tests: int, kind: str, page: Path) -> None:
         "judged": judged,
         "trends": trended,
         "html": rendered,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_mb(),
     }
     print(json.dumps(said))
 

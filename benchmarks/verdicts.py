@@ -18,6 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from benchmarks import history
+from benchmarks.memory import peak_mb
 from nightly_pipeline.model.history import NightRow, TestResult
 from nightly_pipeline.model.judgement import Verdict
 from nightly_pipeline.model.quarantine import Quarantine, QuarantineEntry
@@ -103,11 +104,11 @@ def _judge() -> None:
     root, night = Path(sys.argv[1]), sys.argv[2]
     quarantine = Quarantine(entries=tuple(_entry(number) for number in range(20)))
     report = report_of(night, [f"run-{night}"], profile="local")
-    before, start = _peak_mb(), time.perf_counter()
+    before, start = peak_mb(), time.perf_counter()
     judgement = judge(report, ParquetHistory(root), Rules(quarantine=quarantine))
     seconds = time.perf_counter() - start
     bad = sum(one.verdict is not Verdict.FIXED for one in judgement.verdicts)
-    print(json.dumps([bad, len(judgement.incidents), seconds, _peak_mb(), before]))
+    print(json.dumps([bad, len(judgement.incidents), seconds, peak_mb(), before]))
 
 
 def _entry(number: int) -> QuarantineEntry:
@@ -119,12 +120,6 @@ def _entry(number: int) -> QuarantineEntry:
         since=history.LAST - timedelta(days=60),
         expires=history.LAST + timedelta(days=60),
     )
-
-
-def _peak_mb() -> float:
-    """Of this process alone: what `getrusage` tells begins with what its parent had."""
-    status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 if __name__ == "__main__":
