@@ -61,9 +61,9 @@ def bisect(
 
     \b
     Examples:
-      nightly bisect test_streams_tokens --framework vllm --arch amd64
+      nightly bisect test_streams_are_not_mixed --framework vllm --arch amd64
       nightly bisect unit/test_versions.py::test_labels --framework vllm --arch amd64 --dry-run
-      nightly bisect test_streams_tokens --good 2026-11-01 --bad 2026-11-20 --repeat 3
+      nightly bisect test_streams_are_not_mixed --good 2026-11-01 --bad 2026-11-20 --repeat 3
     """
     from nightly_pipeline.assets.bisecting import Question, go_on, open_search
     from nightly_pipeline.model.bisect_record import State

@@ -59,7 +59,7 @@ def history(profile: str | None, test: str | None, output: str, limit: int, **op
 
     \b
     Examples:
-      nightly history test_streams_tokens
+      nightly history test_streams_are_not_mixed
       nightly history tests/test_api.py::test_health --framework vllm --arch amd64 --since 2026-11-01
       nightly history test_health --framework vllm --arch amd64 --format plot
       nightly history --slowest --stage unit --limit 10

@@ -25,7 +25,7 @@ NAMES = {
     Square.PASSED: "passed",
     Square.FAILED: "failed",
     Square.FLAKY: "flaky",
-    Square.OTHER: "skipped",
+    Square.OTHER: "skipped or collected",
     Square.ABSENT: "did not run",
 }
 LEGEND = ", ".join(f"{square.value} {NAMES[square]}" for square in Square)
