@@ -99,8 +99,8 @@ class Authorizer:
     def header(self, scopes: Scopes) -> str | None:
         """What to send along; None as long as the registry has not asked for anything."""
         with self._lock:
-            granted = self._granted.get(self._kept_for(scopes))
-            if granted is not None and time.monotonic() < granted.until:
+            granted = self._still_good(scopes)
+            if granted is not None:
                 return granted.header
             return self._renew(scopes, self._challenge) if self._challenge else None
 
@@ -108,11 +108,15 @@ class Authorizer:
         """What to send after a refusal of `refused`; None when there is nothing new to try."""
         with self._lock:
             self._challenge = challenge or self._challenge
-            granted = self._granted.get(self._kept_for(scopes))
+            granted = self._still_good(scopes)
             if granted is not None and granted.header != refused:
                 return granted.header  # another thread has renewed it meanwhile
             header = self._renew(scopes, self._challenge) if self._challenge else None
             return header if header != refused else None
+
+    def _still_good(self, scopes: Scopes) -> _Granted | None:
+        granted = self._granted.get(self._kept_for(scopes))
+        return granted if granted is not None and time.monotonic() < granted.until else None
 
     def _renew(self, scopes: Scopes, challenge: Challenge) -> str | None:
         self._granted.pop(self._kept_for(scopes), None)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from collections.abc import Callable
+from dataclasses import replace
 
 from nightly_pipeline.settings_registries import RegistrySettings, RepositoryCreation
 from nightly_pipeline.tools.clouds import credentials_for, deletes_in, repositories_of
@@ -10,6 +13,8 @@ from nightly_pipeline.tools.registry import ClientSettings, OciRegistry
 from tests.fakes.ecr_server import ACCOUNT, REGION, EcrServer
 
 FAST = ClientSettings(attempts=8, wait_initial_s=0.02, wait_max_s=1.5, read_timeout_s=10)
+PATIENT = replace(FAST, attempts=25)  # where chance, or how fast a program starts, says how often is enough
+ONE_BY_ONE = replace(FAST, parallel_blobs=1)
 LAYER_BYTES = 600_000
 
 
@@ -18,18 +23,28 @@ def noise(seed: int) -> bytes:
     return random.Random(seed).randbytes(LAYER_BYTES)  # noqa: S311 - test data
 
 
-def opened(registry: RegistrySettings) -> OciRegistry:
-    """A client as the profile makes it, with less patience."""
+def opened(registry: RegistrySettings, patience: ClientSettings = FAST) -> OciRegistry:
+    """A client as the profile makes it, that waits for less long."""
     return OciRegistry(
         registry.kind,
         registry.host,
         registry.repository,
         insecure=True,
         credentials=credentials_for(registry),
-        settings=FAST,
+        settings=patience,
         before_writing=repositories_of(registry),
         delete_many=deletes_in(registry),
     )
+
+
+def every_other_time(do: Callable[[], None]) -> Callable[[], None]:
+    """`do`, for the first call, the third and so on: when a layer comes, and not when it comes again."""
+    turns = itertools.cycle((do, lambda: None))
+
+    def in_turn() -> None:
+        next(turns)()
+
+    return in_turn
 
 
 def in_ecr(ecr: EcrServer, **fields) -> RegistrySettings:

@@ -9,7 +9,7 @@ import pytest
 
 from nightly_pipeline.errors import RegistryThrottled
 from tests.fakes.registry_door import Trouble, error
-from tests.integration.clouds.support import FAST, LAYER_BYTES, assert_whole_in_ecr, in_ecr, opened
+from tests.integration.clouds.support import FAST, LAYER_BYTES, PATIENT, assert_whole_in_ecr, in_ecr, opened
 
 pytestmark = pytest.mark.integration
 
@@ -22,6 +22,12 @@ def registry(ecr):
         yield registry
 
 
+@pytest.fixture
+def patient(ecr):
+    with opened(in_ecr(ecr, cache_repository="nightly-cache"), PATIENT) as registry:
+        yield registry
+
+
 def test_a_connection_that_is_cut_in_the_middle_of_a_blob(ecr, registry, source, image):
     cut = Trouble("PUT", "/blobs/uploads/", cut_after=LAYER_BYTES // 2, times=3)
     ecr.door.troubles = [cut]
@@ -30,20 +36,20 @@ def test_a_connection_that_is_cut_in_the_middle_of_a_blob(ecr, registry, source,
     assert_whole_in_ecr(ecr, image)
 
 
-def test_a_registry_that_is_restarted_during_a_push(ecr, registry, source, image):
+def test_a_registry_that_is_restarted_during_a_push(ecr, patient, source, image):
     def restart() -> None:
         ecr.program.kill()
         threading.Timer(0.3, ecr.program.start).start()
 
     ecr.door.troubles = [Trouble("PUT", "/blobs/uploads/", then=restart)]
-    registry.copy_from(source, image)
+    patient.copy_from(source, image)
     assert_whole_in_ecr(ecr, image)
 
 
-def test_every_fifth_request_fails_with_500(ecr, registry, source, image):
+def test_every_fifth_request_fails_with_500(ecr, patient, source, image):
     ecr.door.failing = 0.2
-    registry.copy_from(source, image)
-    registry.put_tag(MOVING_TAG, image)
+    patient.copy_from(source, image)
+    patient.put_tag(MOVING_TAG, image)
     ecr.door.failing = 0.0
     assert_whole_in_ecr(ecr, image)
     assert ecr.read("nightly", MOVING_TAG).headers["Docker-Content-Digest"] == image

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import httpx
 import pytest
 
 from nightly_pipeline.errors import RegistryError, RegistryForbidden, RegistryUnavailable
@@ -132,6 +133,23 @@ def test_tokens_that_end_in_the_middle_of_a_copy(bearer, uses):
         destination.copy_from(client(source, None), digest)
         assert destination.digest_of(digest) == digest
         assert bearer.repository("nightly").blobs == source.repository("nightly").blobs
+
+
+@pytest.mark.parametrize(("lifetime_s", "fetched"), [(60.0, 1), (1e-9, 2)])
+def test_a_token_another_thread_was_given_is_taken_while_it_is_good(lifetime_s, fetched):
+    tokens = (f"token-{number}" for number in range(9))
+    given = []
+
+    def fetch(realm, *_):
+        given.append(next(tokens))
+        answer = {"token": given[-1], "expires_in": lifetime_s}
+        return httpx.Response(200, json=answer, request=httpx.Request("GET", realm))
+
+    challenge = Challenge("bearer", realm="https://tokens.example")
+    authorizer = Authorizer(None, fetch, may_use=lambda _: True)
+    authorizer.answer(challenge, ("repository:x:pull",), None)
+    renewed = authorizer.answer(challenge, ("repository:x:pull",), "Bearer what-was-refused")
+    assert (renewed, len(given)) == (f"Bearer {given[-1]}", fetched)
 
 
 def test_a_token_server_that_is_down_is_unavailable(bearer):
