@@ -1,4 +1,4 @@
-"""How the suite is spread over worker processes."""
+"""How the suite is spread over worker processes, and how hypothesis looks for examples."""
 
 from __future__ import annotations
 
@@ -6,11 +6,20 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
 # What takes longest begins first, else one worker is left alone with it at the end.
 FIRST = ("e2e", "integration", "ui", "unit/evidence_plugin", "unit/tools", "unit/commands")
 MOST_WORKERS = 6
+
+# How long an example takes says how busy the machine is. The examples are the same in every run, so that a run is no
+# game of chance; `--hypothesis-profile=search` looks for new ones.
+settings.register_profile(
+    "search", derandomize=False, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("suite", settings.get_profile("search"), derandomize=True, database=None)
+settings.load_profile("suite")
 
 
 def pytest_xdist_auto_num_workers() -> int:
