@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightly_pipeline.model.links import web_address
-from nightly_pipeline.model.mrkdwn import MAX_BLOCKS, MAX_CHARACTERS, MAX_SECTION, characters, escape_mrkdwn
+from nightly_pipeline.model.mrkdwn import (
+    MAX_BLOCKS,
+    MAX_CHARACTERS,
+    MAX_SECTION,
+    characters,
+    escape_mrkdwn,
+    fit_lines,
+    more_text,
+)
 from nightly_pipeline.model.untrusted import clip, one_line, short_line
 
 Block = dict[str, Any]
@@ -15,7 +23,6 @@ Message = tuple[str, list[Block]]
 """The text of the notification, and the blocks."""
 
 _MAX_HEADER = 150
-_ROOM_FOR_MORE = 250
 
 
 def header(text: str) -> Block:
@@ -25,12 +32,12 @@ def header(text: str) -> Block:
 
 def section(lines: Iterable[str]) -> Block:
     """Lines of mrkdwn, already escaped; what does not fit is counted."""
-    return {"type": "section", "text": _mrkdwn(_fitting(list(lines), "line"))}
+    return {"type": "section", "text": _mrkdwn(fit_lines(list(lines), MAX_SECTION))}
 
 
 def context(lines: Iterable[str]) -> Block:
     """Small print: lines of mrkdwn, already escaped."""
-    return {"type": "context", "elements": [_mrkdwn(_fitting(list(lines), "line"))]}
+    return {"type": "context", "elements": [_mrkdwn(fit_lines(list(lines), MAX_SECTION))]}
 
 
 def fitted(
@@ -86,19 +93,6 @@ def _mrkdwn(text: str) -> dict[str, Any]:
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
-def _fitting(lines: Sequence[str], noun: str) -> str:
-    if sum(len(line) + 1 for line in lines) <= MAX_SECTION:
-        return "\n".join(lines)
-    kept, room = [], MAX_SECTION - _ROOM_FOR_MORE
-    for line in lines:
-        room -= len(line) + 1
-        if room < 0:
-            break
-        kept.append(line)
-    left_out = len(lines) - len(kept)
-    return "\n".join([*kept, f"… {left_out:,} more {noun}{'' if left_out == 1 else 's'}"])
-
-
 @dataclass(frozen=True)
 class _Room:
     """What is left of a message's limits."""
@@ -127,4 +121,4 @@ def _from_the_top(blocks: Sequence[Block], room: _Room) -> list[Block]:
 
 
 def _more(count: int, noun: str) -> Block:
-    return context([f"… {count:,} more {noun}{'' if count == 1 else 's'}"])
+    return context([more_text(count, noun)])

@@ -32,3 +32,26 @@ def escape_mrkdwn(text: str) -> str:
 def characters(blocks: Sequence[dict[str, Any]]) -> int:
     """How many characters of a message's limit the blocks take."""
     return len(json.dumps(list(blocks), ensure_ascii=False, separators=(",", ":")))
+
+
+def fit_lines(lines: Sequence[str], limit: int) -> str:
+    """The lines from the top that fit into `limit` characters, then a line that says how many more there are.
+
+    Whole lines, because a cut inside one may fall inside a link or an escaped character.
+    """
+    whole = "\n".join(lines)
+    if len(whole) <= limit:
+        return whole
+    kept: list[str] = []
+    room = limit - len(more_text(len(lines), "line"))
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return "\n".join([*kept, more_text(len(lines) - len(kept), "line")])
+
+
+def more_text(count: int, noun: str) -> str:
+    """What stands for things left out: `… 1,200 more lines`."""
+    return f"… {count:,} more {noun}{'' if count == 1 else 's'}"

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from nightly_pipeline.model.mrkdwn import MAX_BLOCKS, MAX_CHARACTERS, MAX_SECTION, MAX_TEXT, characters
+from nightly_pipeline.model.mrkdwn import (
+    MAX_BLOCKS,
+    MAX_CHARACTERS,
+    MAX_SECTION,
+    MAX_TEXT,
+    characters,
+    fit_lines,
+    more_text,
+)
 
 Block = dict[str, Any]
 
@@ -14,7 +22,7 @@ _LONGEST_NOTE = 200
 
 def fit_text(text: str) -> str:
     """The text within Slack's limit; whole lines go, and how many is said. A message is never empty."""
-    return _fit_lines(text, MAX_TEXT) or "(no text)"
+    return _cut(text, MAX_TEXT) or "(no text)"
 
 
 def fit_blocks(blocks: Iterable[Block]) -> list[Block]:
@@ -34,7 +42,7 @@ def _fits(blocks: list[Block], *, reserved_blocks: int, reserved_characters: int
 
 
 def _note(count: int) -> Block:
-    text = f"… {count} more {'block' if count == 1 else 'blocks'} left out: see the night's report."
+    text = f"{more_text(count, 'block')} left out: see the night's report."
     return {"type": "context", "elements": [{"type": "plain_text", "text": text}]}
 
 
@@ -42,23 +50,8 @@ def _fit_section(block: Block) -> Block:
     text = block.get("text")
     if block.get("type") != "section" or not isinstance(text, dict):
         return block
-    return {**block, "text": {**text, "text": _fit_lines(str(text.get("text", "")), MAX_SECTION)}}
+    return {**block, "text": {**text, "text": _cut(str(text.get("text", "")), MAX_SECTION)}}
 
 
-def _fit_lines(text: str, limit: int) -> str:
-    """Whole lines, because a cut inside a line may fall inside a link or an escaped character."""
-    if len(text) <= limit:
-        return text
-    lines = text.splitlines()
-    kept: list[str] = []
-    room = limit - len(_more_lines(len(lines)))
-    for line in lines:
-        room -= len(line) + 1
-        if room < 0:
-            break
-        kept.append(line)
-    return "\n".join([*kept, _more_lines(len(lines) - len(kept))])
-
-
-def _more_lines(count: int) -> str:
-    return f"… {count} more {'line' if count == 1 else 'lines'}"
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else fit_lines(text.splitlines(), limit)
