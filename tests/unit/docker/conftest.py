@@ -35,7 +35,7 @@ def config():
         port=0,
         max_model_len=256,
         token_delay=0,
-        shutdown_timeout=5,
+        shutdown_timeout=60,
         max_body_bytes=4096,
     )
 
@@ -60,4 +60,4 @@ def serving(config):
 @pytest.fixture
 def client(serving):
     """A client of a server that nothing has asked yet."""
-    return Client(serving().port, "tiny", timeout=5)
+    return Client(serving().port, "tiny", timeout=60)

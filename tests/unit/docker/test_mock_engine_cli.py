@@ -69,7 +69,7 @@ def test_a_signal_ends_it_with_0_and_its_log_says_mock(docker_folder, number):
         assert line, "it ended before it listened"
         lines.append(line)
     process.send_signal(number)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert "MOCK engine" in "".join(lines)
     process.stderr.close()
 
@@ -78,7 +78,7 @@ def test_a_signal_while_starting_ends_it(docker_folder):
     process = start(docker_folder, "--port", "0", "--startup-delay", "30")
     time.sleep(0.5)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) in {0, -signal.SIGTERM}  # the latter where it had not begun to hold signals back
+    assert process.wait(60) in {0, -signal.SIGTERM}  # the latter where it had not begun to hold signals back
     process.stderr.close()
 
 
@@ -89,13 +89,13 @@ def test_a_signal_just_after_it_is_ready_is_not_lost(docker_folder):
         while "listening" not in process.stderr.readline():
             pass
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         process.stderr.close()
 
 
 def test_a_port_that_cannot_be_had_is_3(serving, docker_folder):
     process = start(docker_folder, "--port", str(serving().port))
-    assert process.wait(10) == 3
+    assert process.wait(60) == 3
     assert "cannot listen" in process.stderr.read()
     process.stderr.close()
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from nightly_mock_engine.dialects import DIALECTS
+from nightly_mock_engine.handler import Handler
 from suite_support.client import Client
 from suite_support.metrics import parse, total
 
@@ -99,9 +101,18 @@ def test_what_is_no_http_gets_a_status_line_all_the_same(client):
     assert client.raw(b"one two three four\r\n\r\n").startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.fixture
+def held(monkeypatch):
+    """Streams stop after their first piece until this is set."""
+    go_on = threading.Event()
+    monkeypatch.setattr(Handler, "_wait_for", lambda *_: go_on.wait(60))
+    yield go_on
+    go_on.set()
+
+
 def until_counted(client, dialect):
     """The metrics, once they count one request as answered."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while total(text := client.get(dialect.metrics_paths[0]).body.decode(), dialect.metrics.requests) != 1:
         assert time.monotonic() < end, text
         time.sleep(0.01)
@@ -111,7 +122,7 @@ def until_counted(client, dialect):
 @pytest.mark.parametrize("framework", sorted(DIALECTS))
 def test_metrics_have_the_frameworks_names_and_the_mocks_label(serving, framework):
     dialect = DIALECTS[framework]
-    client = Client(serving(dialect=dialect).port, "tiny", timeout=5)
+    client = Client(serving(dialect=dialect).port, "tiny", timeout=60)
     usage = client.chat("hi", n=2).json()["usage"]
     text = until_counted(
         client, dialect
@@ -123,19 +134,20 @@ def test_metrics_have_the_frameworks_names_and_the_mocks_label(serving, framewor
 
 
 def test_a_label_is_escaped(serving):
-    client = Client(serving(served_model_name='a"b\\c').port, 'a"b\\c', timeout=5)
+    client = Client(serving(served_model_name='a"b\\c').port, 'a"b\\c', timeout=60)
     assert 'model_name="a\\"b\\\\c"' in client.get("/metrics").body.decode()
 
 
-def test_a_client_that_leaves_is_counted_as_aborted(serving):
-    running = serving(token_delay=0.01)
-    client = Client(running.port, "tiny", timeout=5)
+def test_a_client_that_leaves_is_counted_as_aborted(serving, held):
+    running = serving()
+    client = Client(running.port, "tiny", timeout=60)
     body = json.dumps({"model": "tiny", "prompt": "hi", "max_tokens": 100, "stream": True}).encode()
-    with socket.create_connection(("127.0.0.1", running.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", running.port), timeout=60) as connection:
         connection.sendall(head(body, "HTTP/1.1") + body)
         connection.recv(10)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    end = time.monotonic() + 5
+    held.set()
+    end = time.monotonic() + 60
     while 'finished_reason="abort"} 1' not in client.get("/metrics").body.decode():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -152,15 +164,15 @@ def test_many_clients_get_their_own_answers(client):
 
 def until_running(client):
     """Wait until the server has begun to answer a request."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while total(client.get("/metrics").body.decode(), "vllm:num_requests_running") == 0:
         assert time.monotonic() < end
         time.sleep(0.01)
 
 
-def test_its_end_lets_a_stream_finish_and_refuses_the_next(serving):
-    server = serving(token_delay=0.01)
-    client = Client(server.port, "tiny", timeout=5)
+def test_its_end_lets_a_stream_finish_and_refuses_the_next(serving, held):
+    server = serving()
+    client = Client(server.port, "tiny", timeout=60)
     with ThreadPoolExecutor(2) as pool, client.connect() as kept:
         client.send(kept, "GET", "/health")
         stream = pool.submit(client.stream_chat, "hi", max_tokens=24)
@@ -169,17 +181,19 @@ def test_its_end_lets_a_stream_finish_and_refuses_the_next(serving):
         while not server.draining:
             time.sleep(0.01)
         assert client.send(kept, "GET", "/health").status == 503
-        assert finished.result(5) is True
-        assert stream.result(5).done
+        held.set()
+        assert finished.result(60) is True
+        assert stream.result(60).done
 
 
-def test_a_stream_that_takes_too_long_is_cut(serving):
-    server = serving(token_delay=0.06, shutdown_timeout=0.1)
-    client = Client(server.port, "tiny", timeout=5)
+def test_a_stream_that_takes_too_long_is_cut(serving, held):
+    server = serving(shutdown_timeout=0.1)
+    client = Client(server.port, "tiny", timeout=60)
     with ThreadPoolExecutor(1) as pool:
         pool.submit(client.stream_chat, "hi", max_tokens=8)
         until_running(client)
         assert server.drain() is False
+        held.set()
 
 
 def test_a_port_in_use_is_an_error(serving):

@@ -12,7 +12,7 @@ def ok(name: str) -> Finding:
 
 
 def waiting(for_what: threading.Event | threading.Barrier, name: str) -> Finding:
-    for_what.wait(5)
+    for_what.wait(60)
     return ok(name)
 
 
@@ -26,13 +26,13 @@ def test_findings_come_in_the_order_of_the_checks():
         Check(str(number), lambda number=number, delay=delay: time.sleep(delay) or ok(str(number)))
         for number, delay in enumerate(delays)
     ]
-    assert [finding.name for finding in doctor(checks)] == ["0", "1", "2"]
+    assert [finding.name for finding in doctor(checks, deadline_s=60)] == ["0", "1", "2"]
 
 
 def test_all_looks_are_side_by_side():
-    together = threading.Barrier(20, timeout=5)
+    together = threading.Barrier(20, timeout=60)
     checks = [Check(str(number), lambda: waiting(together, "x")) for number in range(20)]
-    assert is_ready(doctor(checks))
+    assert is_ready(doctor(checks, deadline_s=60))
 
 
 def test_a_look_that_hangs_is_missing_and_holds_nobody_up():
@@ -43,11 +43,11 @@ def test_a_look_that_hangs_is_missing_and_holds_nobody_up():
             Check("hangs", lambda: waiting(never, "hangs")),
             Check("fine", lambda: ok("fine")),
         ],
-        deadline_s=0.2,
+        deadline_s=2,
     )
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 30
     never.set()
-    assert (hanging.status, hanging.detail) == (Readiness.MISSING, "no answer within 0.2 s")
+    assert (hanging.status, hanging.detail) == (Readiness.MISSING, "no answer within 2 s")
     assert fine.status is Readiness.OK
 
 
@@ -55,21 +55,36 @@ def test_many_looks_that_hang_take_no_longer_than_one():
     never = threading.Event()
     started = time.monotonic()
     doctor(
-        [Check(str(number), lambda: waiting(never, "x")) for number in range(10)],
-        deadline_s=0.2,
+        [Check(str(number), lambda: waiting(never, "x")) for number in range(60)],
+        deadline_s=0.5,
     )
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 15
     never.set()
+
+
+def test_a_look_may_have_more_time_than_the_others_and_words_of_its_own_for_being_late():
+    never = threading.Event()
+    late = Finding("slow", Readiness.MISSING, "nobody there", "Go there.")
+    patient, slow, fine = doctor(
+        [
+            Check("patient", lambda: time.sleep(0.5) or ok("patient"), deadline_s=5),
+            Check("slow", lambda: waiting(never, "slow"), deadline_s=0.2, late=lambda: late),
+            Check("fine", lambda: ok("fine")),
+        ],
+        deadline_s=0.1,
+    )
+    never.set()
+    assert (patient, slow, fine) == (ok("patient"), late, ok("fine"))
 
 
 def test_an_error_of_ours_brings_its_own_next_step():
     error = EnvironmentNotReady("no daemon answers", next_step="Start it.")
-    (finding,) = doctor([Check("Docker", lambda: raising(error))])
+    (finding,) = doctor([Check("Docker", lambda: raising(error))], deadline_s=60)
     assert finding == Finding("Docker", Readiness.MISSING, "no daemon answers", "Start it.")
 
 
 def test_any_other_error_is_missing_not_fine():
-    (finding,) = doctor([Check("x", lambda: raising(ZeroDivisionError("oh")))])
+    (finding,) = doctor([Check("x", lambda: raising(ZeroDivisionError("oh")))], deadline_s=60)
     assert (finding.status, finding.detail) == (
         Readiness.MISSING,
         "could not be found out: ZeroDivisionError: oh",

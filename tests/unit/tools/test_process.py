@@ -31,7 +31,7 @@ def is_alive(pid):
     return state != "Z"
 
 
-def wait_until(condition, timeout_s=10):
+def wait_until(condition, timeout_s=60):
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
@@ -102,14 +102,18 @@ def test_variables_are_added_and_taken_away_and_the_rest_is_inherited(monkeypatc
     assert completed.stdout == "yes,a b,\n"
 
 
-def test_lines_come_as_they_are_written_and_before_the_end():
+def test_lines_come_as_they_are_written_and_before_the_end(tmp_path):
     seen = []
+
+    def see(line):
+        seen.append(line)
+        (tmp_path / line).touch()
+
     sh(
-        "echo one; echo two >&2; sleep 0.3; printf three",
-        on_stdout=lambda line: seen.append((time.monotonic(), line)),
+        f"echo one; echo two >&2; until [ -e {tmp_path}/one ]; do sleep 0.02; done; printf three",
+        on_stdout=see,
     )
-    assert [line for _, line in seen] == ["one", "three"]
-    assert seen[1][0] - seen[0][0] > 0.2
+    assert seen == ["one", "three"]
 
 
 def test_both_streams_have_their_own_sink():
@@ -151,9 +155,9 @@ def test_wrong_bytes_are_replaced():
 
 def test_the_deadline_ends_the_program_and_its_children(tmp_path):
     started = time.monotonic()
-    with pytest.raises(ProcessTimedOut, match=r"did not end within 0\.5 s") as caught:
-        sh(f"echo begun >&2; sleep 60 & echo $! > {tmp_path}/pid; wait", deadline_s=0.5)
-    assert time.monotonic() - started < 5
+    with pytest.raises(ProcessTimedOut, match=r"did not end within 2\.5 s") as caught:
+        sh(f"echo begun >&2; sleep 60 & echo $! > {tmp_path}/pid; wait", deadline_s=2.5)
+    assert time.monotonic() - started < 30
     assert "begun" in caught.value.stderr_tail
     assert not is_alive(int((tmp_path / "pid").read_text()))
 
@@ -161,21 +165,21 @@ def test_the_deadline_ends_the_program_and_its_children(tmp_path):
 def test_the_program_may_clean_up_before_it_is_killed(tmp_path):
     script = f"trap 'echo cleaned > {tmp_path}/done; exit' TERM; sleep 60 & wait"
     with pytest.raises(ProcessTimedOut):
-        sh(script, deadline_s=0.5)
+        sh(script, deadline_s=2.5, grace_s=60)
     assert (tmp_path / "done").read_text() == "cleaned\n"
 
 
 def test_a_program_that_ignores_term_is_killed():
     started = time.monotonic()
     with pytest.raises(ProcessTimedOut):
-        sh("trap '' TERM; while :; do sleep 0.1; done", deadline_s=0.3, grace_s=0.5)
-    assert 0.7 < time.monotonic() - started < 5
+        sh("trap '' TERM; while :; do sleep 0.1; done", deadline_s=2.5, grace_s=0.5)
+    assert 3.0 <= time.monotonic() - started < 30
 
 
 def test_a_child_left_behind_neither_holds_us_up_nor_survives(tmp_path):
     started = time.monotonic()
     assert sh(f"sleep 60 & echo $! > {tmp_path}/pid; echo done").stdout == "done\n"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
     wait_until(lambda: not is_alive(int((tmp_path / "pid").read_text())))
 
 
@@ -190,13 +194,15 @@ def test_a_sink_that_raises_ends_the_program(tmp_path):
 
 def test_an_interrupt_ends_the_program(tmp_path):
     script = (
+        "from pathlib import Path\n"
         "from nightly_pipeline.tools.process import run\n"
-        f"run(['sh', '-c', 'echo $$ > {tmp_path}/pid; sleep 60'], deadline_s=60)\n"
+        f"run(['sh', '-c', 'echo $$ > {tmp_path}/pid; echo reading; sleep 300'], deadline_s=300,\n"
+        f"    on_stdout=lambda line: Path('{tmp_path}', line).touch())\n"
     )
     ours = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, env=_environment())
-    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
+    wait_until((tmp_path / "reading").exists)
     ours.send_signal(signal.SIGINT)
-    assert b"KeyboardInterrupt" in ours.communicate(timeout=20)[1]
+    assert b"KeyboardInterrupt" in ours.communicate(timeout=60)[1]
     assert not is_alive(int((tmp_path / "pid").read_text()))
 
 
@@ -204,7 +210,7 @@ def test_an_interrupt_ends_the_program(tmp_path):
 def test_when_we_are_killed_the_program_goes_too(tmp_path):
     script = (
         "from nightly_pipeline.tools.process import run\n"
-        f"run(['sh', '-c', 'echo $$ > {tmp_path}/pid; exec sleep 60'], deadline_s=60)\n"
+        f"run(['sh', '-c', 'echo $$ > {tmp_path}/pid; exec sleep 300'], deadline_s=300)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], env=_environment()) as ours:
         wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
@@ -223,11 +229,16 @@ def test_it_works_in_any_thread():
 
 
 def test_no_file_descriptors_are_left_open():
-    sh("true")
-    before = sum(1 for _ in Path("/proc/self/fd").iterdir())
-    for _ in range(5):
-        sh("echo x; exit 1", check=False)
-    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
+    script = (  # in a process of its own, where nobody else opens and closes any
+        "import os\n"
+        "from nightly_pipeline.tools.process import run\n"
+        "def call(): run(['sh', '-c', 'echo x; exit 1'], deadline_s=60, check=False)\n"
+        "call()\n"
+        "before = os.listdir('/proc/self/fd')\n"
+        "for _ in range(5): call()\n"
+        "assert os.listdir('/proc/self/fd') == before\n"
+    )
+    subprocess.run([sys.executable, "-c", script], env=_environment(), check=True)
 
 
 def test_secrets_are_masked_wherever_they_could_show():

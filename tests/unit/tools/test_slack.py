@@ -197,7 +197,7 @@ def test_who_comes_again_soon_does_not_wait_long(slack, records):
     started = time.monotonic()
     with pytest.raises(NotificationError, match="ratelimited"):
         team.post(text="a", blocks=[], key=NIGHT)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 6
 
 
 def test_where_a_message_can_be_seen_is_asked_once(slack, records):
