@@ -9,17 +9,20 @@ from nightly_pipeline.model.plan import Plan
 from nightly_pipeline.planning import make_plan
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.steps.doctor import Check, Finding, Readiness, doctor
-from nightly_pipeline.steps.doctor_checks import checks_for, daemon_checks, registry_checks
+from nightly_pipeline.steps.doctor_checks import checks_for, daemon_checks
 from nightly_pipeline.steps.doctor_needs import needs_of
+from nightly_pipeline.steps.doctor_registries import registry_checks
 from nightly_pipeline.stores import open_artifacts, open_history
 from nightly_pipeline.tools.host import LocalHostProbe
+from nightly_pipeline.tools.registry_probe import registry_probes
 
 _NAMED = 3
 
 
 def examine(settings: Settings) -> list[Finding]:
     """Everything a night of this profile needs, each with what was seen and how to mend it."""
-    checks = checks_for(needs_of(settings, make_plan(settings)), LocalHostProbe())
+    needs = needs_of(settings, make_plan(settings))
+    checks = checks_for(needs, LocalHostProbe(), registry_probes(settings))
     return doctor([*checks, *storage_checks(settings)])
 
 

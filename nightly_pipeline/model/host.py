@@ -89,11 +89,23 @@ class GpuNeed:
 
 @dataclass(frozen=True)
 class RegistryNeed:
-    """A registry that images go to. `role` is its name in the profile."""
+    """A registry that images go to.
+
+    Attributes:
+        role: its name in the profile.
+        host: host[:port].
+        insecure: plain HTTP.
+        kind: whose it is, which says what rights are called there.
+        repositories: those that a night writes to.
+        creates: whether the profile makes the ones that are missing.
+    """
 
     role: str
     host: str
     insecure: bool
+    kind: Literal["oci", "ecr", "acr"] = "oci"
+    repositories: tuple[str, ...] = ()
+    creates: bool = False
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,19 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing to look at. `look` may take its time and may raise; what cannot be found out is missing."""
+    """One thing to look at. `look` may take its time and may raise; what cannot be found out is missing.
+
+    Attributes:
+        name: what is looked at.
+        look: finds out.
+        deadline_s: seconds it may take, where that is more than the doctor gives to all.
+        late: what is said when it takes longer; None says that there was no answer.
+    """
 
     name: str
     look: Callable[[], Finding]
+    deadline_s: float | None = None
+    late: Callable[[], Finding] | None = None
 
 
 def doctor(checks: Iterable[Check], *, deadline_s: float = 5.0) -> list[Finding]:
@@ -49,13 +58,13 @@ def doctor(checks: Iterable[Check], *, deadline_s: float = 5.0) -> list[Finding]
 
     Args:
         checks: what to look at.
-        deadline_s: seconds for all of them together.
+        deadline_s: seconds for all of them together, but for those that say otherwise.
     """
-    looks = [_Look(check) for check in checks]
-    end = time.monotonic() + deadline_s
+    looks = [_Look(check, deadline_s) for check in checks]
+    start = time.monotonic()
     for look in looks:
         look.thread.start()
-    return [look.finding(end, deadline_s) for look in looks]
+    return [look.finding(start) for look in looks]
 
 
 def is_ready(findings: Iterable[Finding]) -> bool:
@@ -67,8 +76,9 @@ def is_ready(findings: Iterable[Finding]) -> bool:
 class _Look:
     """A check under way. Its thread does not keep the process alive when it hangs."""
 
-    def __init__(self, check: Check) -> None:
+    def __init__(self, check: Check, deadline_s: float) -> None:
         self._check = check
+        self._deadline_s = check.deadline_s or deadline_s
         self._finding: Finding | None = None
         self.thread = threading.Thread(target=self._look, name=check.name, daemon=True)
 
@@ -80,10 +90,15 @@ class _Look:
         except Exception as error:  # noqa: BLE001 - a check that fails must not take the others with it
             self._finding = self._missing(f"could not be found out: {type(error).__name__}: {error}")
 
-    def finding(self, end: float, deadline_s: float) -> Finding:
-        """What was found by `end`."""
-        self.thread.join(max(0.0, end - time.monotonic()))
-        return self._finding or self._missing(f"no answer within {deadline_s:g} s")
+    def finding(self, start: float) -> Finding:
+        """What was found in time; `start` is when all began."""
+        self.thread.join(max(0.0, start + self._deadline_s - time.monotonic()))
+        return self._finding or self._late()
+
+    def _late(self) -> Finding:
+        if self._check.late is not None:
+            return self._check.late()
+        return self._missing(f"no answer within {self._deadline_s:g} s")
 
     def _missing(self, detail: str, remedy: str = "") -> Finding:
         return Finding(self._check.name, Readiness.MISSING, detail, remedy)

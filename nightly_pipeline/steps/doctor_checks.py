@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -11,21 +12,26 @@ from nightly_pipeline.model.host import (
     HostNeeds,
     ImageNeed,
     Interpreter,
-    RegistryNeed,
 )
 from nightly_pipeline.model.masking import without_credentials
 from nightly_pipeline.steps.doctor import Check, Finding, Readiness
+from nightly_pipeline.steps.doctor_registries import access_checks
 from nightly_pipeline.steps.doctor_supply_chain import supply_chain_checks
-from nightly_pipeline.steps.host_probe import HostProbe
+from nightly_pipeline.steps.host_probe import HostProbe, RegistryProbe
 
 OLDEST_PYTHON = (3, 11)
 SETUP = "Run `make setup`."
 _GIB = 1024**3
-_ANSWERS = frozenset({200, 401})  # 401: it is a registry, and it asks for the login that builds bring
 
 
-def checks_for(needs: HostNeeds, probe: HostProbe) -> list[Check]:
-    """All checks, in the order of a table for people: tools first, then services, then information."""
+def checks_for(needs: HostNeeds, probe: HostProbe, registries: Mapping[str, RegistryProbe]) -> list[Check]:
+    """All checks, in the order of a table for people: tools first, then services, then information.
+
+    Args:
+        needs: of the night.
+        probe: looks at the machine.
+        registries: ask each registry of the needs, by its role.
+    """
     return [
         Check("Python", partial(_python, probe)),
         Check("Python packages", partial(_packages, probe, needs.root / "requirements.lock")),
@@ -33,7 +39,7 @@ def checks_for(needs: HostNeeds, probe: HostProbe) -> list[Check]:
         Check("buildx", partial(_buildx, probe)),
         *daemon_checks(needs, probe),
         *_platform_checks(needs, probe),
-        *registry_checks(needs, probe),
+        *access_checks(needs, probe, registries),
         *_base_image_checks(needs, probe),
         *supply_chain_checks(needs, probe),
         Check("Source repository", partial(_source, probe, needs.source)),
@@ -54,14 +60,6 @@ def daemon_checks(needs: HostNeeds, probe: HostProbe) -> list[Check]:
             Check(f"Image store ({place})", partial(_image_store, probe, docker_host, place)),
         ]
     return checks
-
-
-def registry_checks(needs: HostNeeds, probe: HostProbe) -> list[Check]:
-    """That every registry answers."""
-    return [
-        Check(f"Registry {registry.role}", partial(_registry, probe, registry))
-        for registry in needs.registries
-    ]
 
 
 def _places(needs: HostNeeds) -> dict[str | None, str]:
@@ -187,14 +185,6 @@ def _emulated(name: str, interpreters: list[Interpreter]) -> Finding:
         detail = f"emulated by {enabled[0].path}, but not in containers: its flag F is not set"
         return _missing(name, detail, SETUP)
     return _missing(name, "no emulation", SETUP)
-
-
-def _registry(probe: HostProbe, registry: RegistryNeed) -> Finding:
-    name = f"Registry {registry.role}"
-    status = probe.registry_status(registry.host, insecure=registry.insecure)
-    if status not in _ANSWERS:
-        return _missing(name, f"{registry.host} answers {status}", "Check the host in the profile.")
-    return _ok(name, f"{registry.host} answers{', and asks for a login' if status != 200 else ''}")  # noqa: PLR2004
 
 
 def _base_image(probe: HostProbe, image: ImageNeed) -> Finding:

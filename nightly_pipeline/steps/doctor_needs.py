@@ -5,6 +5,7 @@ from __future__ import annotations
 from nightly_pipeline.model.host import BuildNeed, GpuNeed, HostNeeds, ImageNeed, RegistryNeed, SigningNeed
 from nightly_pipeline.model.plan import Plan, PlannedImage, PlannedStage
 from nightly_pipeline.settings import Settings
+from nightly_pipeline.settings_registries import RegistrySettings
 
 FREE_GIB = 5.0
 """What a whole night with the mock engine needs, its pinned layers shared by all cells."""
@@ -22,15 +23,24 @@ def needs_of(settings: Settings, plan: Plan) -> HostNeeds:
         free_gib=_free_gib(settings, plan),
         webserver=settings.dagster_url,
         builds=_builds(plan),
-        registries=tuple(
-            RegistryNeed(role, registry.host, registry.insecure)
-            for role, registry in settings.registries.items()
-        ),
+        registries=tuple(_registry(role, registry) for role, registry in settings.registries.items()),
         base_image=_base_image(settings, plan),
         gpus=_gpus(plan),
         slack=_slack(settings),
         sbom_generator=_sbom_generator(settings),
         signing=_signing(settings),
+    )
+
+
+def _registry(role: str, registry: RegistrySettings) -> RegistryNeed:
+    caches = [registry.cache_repository] if registry.cache_repository else []
+    return RegistryNeed(
+        role=role,
+        host=registry.host,
+        insecure=registry.insecure,
+        kind=registry.kind,
+        repositories=tuple(dict.fromkeys([registry.repository, *caches])),
+        creates=registry.create is not None,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the doctor needs to see of a machine, as a Protocol: the tools implement it, tests bring a fake of their own."""
+"""What the doctor needs to see, as Protocols: the tools implement them, tests bring fakes of their own."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class HostProbe(Protocol):
         ...
 
     def registry_status(self, host: str, *, insecure: bool) -> int:
-        """HTTP status of GET /v2/."""
+        """HTTP status of GET /v2/ without a login. Raises RegistryError when there is no answer."""
         ...
 
     def image_platforms(self, reference: str, *, insecure: bool) -> frozenset[str] | None:
@@ -61,4 +61,32 @@ class HostProbe(Protocol):
 
     def is_file(self, path: Path) -> bool:
         """Whether there is such a file."""
+        ...
+
+
+class RegistryProbe(Protocol):
+    """Asks one registry of the profile, briefly, and leaves nothing behind.
+
+    Each method raises RegistryForbidden when it is refused, RegistryUnavailable when there is no answer, and another
+    RegistryError for what else the registry says. No message holds a secret.
+    """
+
+    def log_in(self) -> bool:
+        """Have the login of the profile; False where it names none."""
+        ...
+
+    def accepted(self) -> bool:
+        """Send the login where the registry asks for one; whether it did."""
+        ...
+
+    def has_repository(self, repository: str) -> bool | None:
+        """Whether the repository is there; None where pushing makes it, or where this login may not look."""
+        ...
+
+    def read(self, repository: str) -> None:
+        """Read a tag that need not exist."""
+        ...
+
+    def try_upload(self, repository: str) -> str:
+        """Start an upload and cancel it; return why it could not be cancelled, empty when it was."""
         ...

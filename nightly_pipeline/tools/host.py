@@ -22,6 +22,7 @@ from nightly_pipeline.tools.container_gpus import gpu_support, is_on_this_machin
 from nightly_pipeline.tools.git_command import CALM
 from nightly_pipeline.tools.registry import OciRegistry
 from nightly_pipeline.tools.registry_client import ClientSettings
+from nightly_pipeline.tools.registry_errors import Asked, interruption
 from nightly_pipeline.tools.registry_manifests import parse_reference, read_manifest
 
 LOOK_S = 4.0
@@ -96,9 +97,12 @@ class LocalHostProbe:
         return [one for one in found if name in Path(one.path).name]
 
     def registry_status(self, host: str, *, insecure: bool) -> int:
-        """HTTP status of GET /v2/."""
+        """HTTP status of GET /v2/ without a login. Raises RegistryError when there is no answer."""
         scheme = "http" if insecure else "https"
-        return self._get(f"{scheme}://{host}/v2/").status_code
+        try:
+            return self._get(f"{scheme}://{host}/v2/").status_code
+        except httpx.TransportError as error:
+            raise interruption(error, Asked("registry", host, "no answer")) from error
 
     def _get(self, address: str) -> httpx.Response:
         """Past proxies on this machine: they are for what is elsewhere."""

@@ -65,12 +65,14 @@ class FakeRegistry:
     token_uses: int | None = None
     page_tags: int = 1000
     discard_uploads: bool = False  # only their digests are kept
+    grants: frozenset[str] = frozenset({"pull", "push", "delete"})  # what a token may carry
     repositories: dict[str, Repository] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
     tokens: dict[str, list[str]] = field(default_factory=dict)
     token_requests: int = 0
     uploaded_bytes: int = 0
+    uploads: set[str] = field(default_factory=set)  # that were started, and neither finished nor cancelled
 
     def __post_init__(self) -> None:
         self._uses: dict[str, int] = {}
@@ -180,7 +182,7 @@ class FakeRegistry:
                 self.tokens.pop(token, None)
             scopes = self.tokens.get(token, [])
         granted = {scope for line in scopes for scope in line.split(" ")}
-        return any(
+        return action in self.grants and any(
             scope.startswith(f"repository:{repository}:") and action in scope.rsplit(":", 1)[1].split(",")
             for scope in granted
         )
@@ -318,14 +320,23 @@ class _Handler(Handler):
             repository.blobs[wanted] = registry.repositories[source].blobs[wanted]
             self.reply(201, headers={"Docker-Content-Digest": wanted})
             return
-        location = f"{self.url.path.rstrip('/')}/{secrets.token_hex(8)}?_state=x"
-        self.reply(202, headers={"Location": location})
+        upload = secrets.token_hex(8)
+        registry.uploads.add(upload)
+        self.reply(202, headers={"Location": f"{self.url.path.rstrip('/')}/{upload}?_state=x"})
 
-    def uploads_put(self, repository: Repository, _: str) -> None:
+    def uploads_delete(self, _: Repository, upload: str) -> None:
+        if upload in self.server.owner.uploads:
+            self.server.owner.uploads.remove(upload)
+            self.reply(204)
+        else:
+            self.error(404, "BLOB_UPLOAD_UNKNOWN")
+
+    def uploads_put(self, repository: Repository, upload: str) -> None:
         if self.query.get("digest") != [self.digest]:
             self.error(400, "DIGEST_INVALID")
             return
         repository.blobs[self.digest] = self.content
+        self.server.owner.uploads.discard(upload)
         self.server.owner.uploaded_bytes += self.size
         self.reply(201, headers={"Docker-Content-Digest": self.digest})
 

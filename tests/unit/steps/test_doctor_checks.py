@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nightly_pipeline.errors import EnvironmentNotReady
+from nightly_pipeline.errors import EnvironmentNotReady, RegistryUnavailable
 from nightly_pipeline.model.host import (
     BuildNeed,
     DaemonFacts,
@@ -18,7 +18,9 @@ from nightly_pipeline.model.host import (
     RegistryNeed,
 )
 from nightly_pipeline.steps.doctor import Finding, Readiness, doctor, is_ready
-from nightly_pipeline.steps.doctor_checks import checks_for, daemon_checks, registry_checks
+from nightly_pipeline.steps.doctor_checks import checks_for, daemon_checks
+from nightly_pipeline.steps.doctor_registries import registry_checks
+from tests.fakes.registry_probe import FakeRegistryProbe
 
 OK, MISSING, WARNING = Readiness.OK, Readiness.MISSING, Readiness.WARNING
 GIB = 1024**3
@@ -100,7 +102,7 @@ class Machine:
 
     def registry_status(self, host: str, *, insecure: bool) -> int:
         if host not in self.registries:
-            raise ConnectionRefusedError(f"{host} refused")
+            raise RegistryUnavailable(f"{host} refused")
         return self.registries[host]
 
     def image_platforms(self, reference: str, *, insecure: bool) -> frozenset[str] | None:
@@ -124,7 +126,8 @@ class Machine:
 
 
 def look(machine: Machine, needs: HostNeeds = NEEDS) -> dict[str, Finding]:
-    return {finding.name: finding for finding in doctor(checks_for(needs, machine))}
+    registries = {need.role: FakeRegistryProbe() for need in needs.registries}
+    return {finding.name: finding for finding in doctor(checks_for(needs, machine, registries))}
 
 
 def only_not_ok(machine: Machine, needs: HostNeeds = NEEDS) -> Finding:
@@ -182,8 +185,7 @@ def test_each_thing_that_is_not_there_is_named_alone_and_with_its_remedy(machine
     finding = only_not_ok(machine)
     assert (finding.name, finding.status) == (name, status)
     assert detail in finding.detail
-    if "refused" not in detail:
-        assert finding.remedy
+    assert finding.remedy
 
 
 def test_without_a_lock_file_nothing_is_claimed_about_packages():
@@ -200,7 +202,8 @@ def test_a_daemon_that_does_not_answer_is_missing_and_so_is_what_it_would_tell()
 
 def test_a_registry_that_asks_for_a_login_answers():
     machine = Machine(registries={"localhost:5000": 401, "localhost:5001": 200})
-    assert look(machine)["Registry ecr"].detail == "localhost:5000 answers, and asks for a login"
+    found = {finding.name: finding for finding in doctor(registry_checks(NEEDS, machine))}
+    assert found["Registry ecr"].detail == "localhost:5000 answers, and asks for a login"
 
 
 def test_a_native_platform_needs_no_emulation():

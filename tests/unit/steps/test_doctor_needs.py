@@ -35,6 +35,16 @@ def test_the_local_profile_needs_both_platforms_both_registries_and_its_base(set
     assert {need.count for need in found.gpus} == {0}
 
 
+def test_a_registry_is_asked_for_what_a_night_writes_there(settings, tmp_path):
+    ecr, acr = needs(settings("production")).registries
+    assert (ecr.kind, ecr.repositories, ecr.creates) == ("ecr", ("nightly", "nightly-cache"), False)
+    assert (acr.kind, acr.repositories, acr.creates) == ("acr", ("nightly",), False)
+    profile = tmp_path / "own.yaml"
+    profile.write_text("extends: production\nregistries: {ecr: {create: {}, cache_repository: nightly}}\n")
+    own = needs(settings(str(profile))).registries[0]
+    assert (own.repositories, own.creates) == (("nightly",), True)
+
+
 def test_a_part_of_the_night_needs_only_its_part(settings):
     found = needs(settings("local"), architectures=["amd64"])
     assert {need.platform for need in found.builds} == {"linux/amd64"}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nightly_pipeline.errors import EnvironmentNotReady
+from nightly_pipeline.errors import EnvironmentNotReady, RegistryError, RegistryUnavailable
 from nightly_pipeline.model.host import GpuSupport, Interpreter, PortHolder
 from nightly_pipeline.tools.host import LocalHostProbe, daemon_facts
 from tests.fakes.http_server import Handler, HttpServer
@@ -124,6 +124,18 @@ def test_a_registry_is_asked_for_its_status(probe, served):
     host, pages = served
     pages["/v2/"] = (401, b"")
     assert probe.registry_status(host, insecure=True) == 401
+
+
+def test_a_registry_that_does_not_answer_is_unavailable_and_named(probe):
+    with pytest.raises(RegistryUnavailable, match=r"127\.0\.0\.1:1\): no answer: ConnectError"):
+        probe.registry_status("127.0.0.1:1", insecure=True)
+
+
+def test_a_registry_that_speaks_plain_http_says_what_to_set(probe, served):
+    host, _ = served
+    with pytest.raises(RegistryError) as caught:
+        probe.registry_status(host, insecure=False)
+    assert "insecure: true" in caught.value.next_step
 
 
 def test_an_image_of_one_platform_is_known_by_its_configuration(probe, served):
