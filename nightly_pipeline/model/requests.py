@@ -136,8 +136,6 @@ class ContainerResult:
         out_of_memory: the kernel killed it for memory.
         duration_s: seconds from start to end.
         collected: folder on this machine with what `collect` held; None when nothing could be fetched.
-        pull_s: seconds spent getting the image.
-        log_bytes: bytes of output, all of it, also what was cut from the log file.
     """
 
     exit_code: int | None
@@ -145,5 +143,3 @@ class ContainerResult:
     out_of_memory: bool
     duration_s: float
     collected: Path | None
-    pull_s: float = 0.0
-    log_bytes: int = 0

@@ -34,11 +34,6 @@ class LogFollower:
         self._thread = threading.Thread(target=self._follow, name=f"log of {container[:40]}", daemon=True)
         self._socket: Any = None
 
-    @property
-    def total_bytes(self) -> int:
-        """Bytes of output so far, also those that were left out of the log."""
-        return self._lines.total_bytes
-
     def attach(self) -> None:
         """Connect to the streams of a container that has not started, so that nothing is missed."""
         streams = {"stdout": 1, "stderr": 1, "stream": 1}

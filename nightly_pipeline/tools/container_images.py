@@ -56,8 +56,8 @@ def pull(
     *,
     log: LineSink,
     patience: Patience = Patience(),
-) -> float:
-    """Pull an image for a platform and return the seconds it took. What may pass is tried again.
+) -> None:
+    """Pull an image for a platform. What may pass is tried again.
 
     Raises:
         ContainerError: it is not there, may not be read, or did not come within deadline and attempts.
@@ -72,9 +72,7 @@ def pull(
                 _pull_once(api, image, platform, log=log, deadline_s=left_s)
     except PullFailed as failed:
         raise _given_up(image, failed) from failed
-    duration_s = time.monotonic() - started
-    note(log, f"pulled in {duration_s:.1f} s")
-    return duration_s
+    note(log, f"pulled in {time.monotonic() - started:.1f} s")
 
 
 def _pull_once(api: docker.APIClient, image: str, platform: str, *, log: LineSink, deadline_s: float) -> None:

@@ -127,8 +127,8 @@ class DockerContainerRunner:
         job = _Job(api, spec, sink, self._limits, runner=daemon_name(spec.docker_host))
         arguments = job.made_ready(owner=self._owner, network=self._network)
         with _removed_afterwards(api, container_name(spec), sink) as name:
-            pull_s = job.create(name, arguments)
-            return job.run(name, workspace, pull_s)
+            job.create(name, arguments)
+            return job.run(name, workspace)
 
 
 def _require_empty(workspace: Path) -> None:
@@ -169,16 +169,13 @@ class _Job:
             host_config=self.api.create_host_config,
         )
 
-    def create(self, name: str, arguments: Callable[[], dict[str, Any]]) -> float:
-        """Make the container; return the seconds spent on pulling its image, 0 when it was there."""
+    def create(self, name: str, arguments: Callable[[], dict[str, Any]]) -> None:
+        """Make the container; its image is pulled when it is not there."""
         try:
             self._create(name, arguments())
         except NotFound:
-            image, platform = self.spec.image, self.spec.platform
-            pull_s = pull(self.api, image, platform, log=self.log, patience=self.limits.pull)
+            pull(self.api, self.spec.image, self.spec.platform, log=self.log, patience=self.limits.pull)
             self._create_from_pulled(name, arguments())
-            return pull_s
-        return 0.0
 
     def _create_from_pulled(self, name: str, arguments: dict[str, Any]) -> None:
         try:
@@ -194,7 +191,7 @@ class _Job:
         for warning in created.get("Warnings") or ():
             note(self.log, f"the Docker daemon warns: {warning}")
 
-    def run(self, name: str, workspace: Path, pull_s: float) -> ContainerResult:
+    def run(self, name: str, workspace: Path) -> ContainerResult:
         """Fill, start, follow and watch the container; take its results out."""
         self._put_files(name)
         output = LogFollower(self.api, name, self.log, self.limits.log)
@@ -209,8 +206,6 @@ class _Job:
             out_of_memory=ended.out_of_memory,
             duration_s=ended.duration_s,
             collected=collected,
-            pull_s=pull_s,
-            log_bytes=output.total_bytes,
         )
 
     def _put_files(self, name: str) -> None:

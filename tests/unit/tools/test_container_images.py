@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ from docker.errors import APIError, ImageNotFound
 from nightly_pipeline.errors import ContainerError, DiskFull
 from nightly_pipeline.tools.container_images import Patience, pull
 
-IMPATIENT = Patience(deadline_s=5.0, attempts=3, first_wait_s=0.001)
+IMPATIENT = Patience(deadline_s=60.0, attempts=3, first_wait_s=0.001)
 IMAGE = "registry.example/nightly@sha256:0"
 
 
@@ -39,17 +40,18 @@ def refused(explanation: str, kind: type[APIError] = APIError) -> APIError:
 DONE = [{"status": "Pulling from nightly"}, {"status": "Digest: sha256:0"}]
 
 
-def attempt(daemon: Daemon, patience: Patience = IMPATIENT) -> tuple[float, list[str]]:
+def attempt(daemon: Daemon, patience: Patience = IMPATIENT) -> list[str]:
     lines: list[str] = []
-    return pull(daemon, IMAGE, "linux/arm64", log=lines.append, patience=patience), lines
+    pull(daemon, IMAGE, "linux/arm64", log=lines.append, patience=patience)
+    return lines
 
 
-def test_a_pull_names_image_and_platform_and_takes_time():
+def test_a_pull_names_image_and_platform_and_says_how_long_it_took():
     daemon = Daemon(DONE)
-    seconds, lines = attempt(daemon)
+    asked, done = attempt(daemon)
     assert daemon.asked == [(IMAGE, "linux/arm64")]
-    assert seconds >= 0
-    assert lines[0] == f"[nightly] pulling {IMAGE} for linux/arm64"
+    assert asked == f"[nightly] pulling {IMAGE} for linux/arm64"
+    assert re.fullmatch(r"\[nightly\] pulled in \d+\.\d s", done)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def test_a_pull_names_image_and_platform_and_takes_time():
 )
 def test_what_may_pass_is_tried_again(passing):
     daemon = Daemon(passing, DONE)
-    _, lines = attempt(daemon)
+    lines = attempt(daemon)
     assert len(daemon.asked) == 2
     assert any("the pull" in line and ("failed" in line or "broke" in line) for line in lines)
 
@@ -109,5 +111,5 @@ def test_a_daemon_that_does_not_answer_is_not_the_images_fault():
 def test_a_pull_that_hangs_is_given_up_at_the_deadline():
     started = time.monotonic()
     with pytest.raises(ContainerError, match="could not be pulled"):
-        attempt(Daemon(3.0, 3.0, 3.0), Patience(deadline_s=0.3, attempts=3, first_wait_s=0.001))
-    assert time.monotonic() - started < 2
+        attempt(Daemon(60.0, 60.0, 60.0), Patience(deadline_s=0.3, attempts=3, first_wait_s=0.001))
+    assert time.monotonic() - started < 30
