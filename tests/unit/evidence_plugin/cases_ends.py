@@ -11,7 +11,7 @@ ENDS = (
         S.FAILED,
         1,
         "1 1 0 0 2",
-        arguments=(*TIMEOUT, "--timeout=1", "--timeout-method=signal"),
+        arguments=(*TIMEOUT, "--timeout=4", "--timeout-method=signal"),
         failures=("test_it.py::test_hangs",),
         rows="passed failed",
     ),
@@ -21,7 +21,7 @@ ENDS = (
         S.CRASHED,
         1,
         "1 0 0 1 3",
-        arguments=(*TIMEOUT, "--timeout=1", "--timeout-method=thread"),
+        arguments=(*TIMEOUT, "--timeout=4", "--timeout-method=thread"),
         blame="test_it.py::test_hangs",
         failures=("test_it.py::test_hangs",),
         says="while test_it.py::test_hangs was running",
@@ -68,7 +68,10 @@ def test_later(): pass
         IMPORTS
         + """
 def test_hangs():
-    time.sleep(2)  # until the controller has heard of the start
+    controller = f"/proc/{os.getppid()}/fd"
+    paths = [os.path.join(controller, number) for number in os.listdir(controller)]
+    [evidence] = [path for path in paths if os.path.realpath(path).endswith("evidence.jsonl")]
+    while '"start"' not in open(evidence).read(): time.sleep(0.1)  # until the controller has heard of the start
     os.kill(os.getppid(), signal.SIGTERM)
     time.sleep(60)
 """,
