@@ -30,6 +30,8 @@ class Limits(Strict):
         max_tests: of one stage; the rest is left out.
         max_minutes: for all reruns of a run of the night together.
         max_failed_share: of the tests of a stage that ran; when more of them are bad, none of the stage is repeated.
+        always_up_to: so few bad tests of a stage may be repeated whatever their share: repeating a handful costs
+            little, and of a small stage a handful is a large share.
         previous_image: also run what is bad again on the image on which it was good last.
     """
 
@@ -37,6 +39,7 @@ class Limits(Strict):
     max_tests: int = Field(default=50, gt=0)
     max_minutes: float = Field(default=30.0, gt=0)
     max_failed_share: float = Field(default=0.5, gt=0, le=1)
+    always_up_to: int = Field(default=3, ge=0)
     previous_image: bool = True
 
 
@@ -155,7 +158,7 @@ def _why_not(stage: StageOutcome, limits: Limits) -> str | None:
     share = bad / max(counts.passed + bad, 1)
     if stage.mode == "collect" or stage.image_digest is None:
         return "nothing of it ran"
-    if share > limits.max_failed_share:
+    if bad > limits.always_up_to and share > limits.max_failed_share:
         return f"{bad} of {counts.passed + bad} tests are bad: too large a share to be repeated"
     return None
 

@@ -37,6 +37,11 @@ def test_a_section_changes_what_it_names(tmp_path):
             "confirmation: {max_failed_share: 50}",
             ["confirmation.max_failed_share", "less than or equal to 1"],
         ),
+        (
+            "confirmation: {always_up_to: -1}",
+            ["confirmation.always_up_to", "greater than or equal to 0", "given: -1"],
+        ),
+        ("confirmation: {always_upto: 1}", ["perhaps you meant 'always_up_to'"]),
         ("confirmation: {max_minuets: 5}", ["perhaps you meant 'max_minutes'", "previous_image"]),
         ("ownres: {file: x}", ["unknown field", "perhaps you meant 'owners'"]),
     ],

@@ -102,6 +102,29 @@ def test_a_stage_of_which_most_is_bad_is_not_repeated_and_says_why():
 
 def test_exactly_the_share_is_still_repeated():
     assert planned(NAMES[0], bad=50, good=50, max_failed_share=0.5).tests
+    assert not planned(NAMES[0], bad=51, good=50, max_failed_share=0.5).tests
+
+
+@pytest.mark.parametrize(
+    ("bad", "good", "repeated"), [(1, 0, 1), (2, 1, 2), (3, 0, 3), (3, 2, 3), (4, 4, 4), (4, 3, 0), (4, 0, 0)]
+)
+def test_a_handful_is_repeated_whatever_its_share(bad, good, repeated):
+    found = planned(*NAMES[:bad], good=good)
+    assert (len(found.tests), found.left_out) == (repeated, bad - repeated)
+
+
+def test_without_a_handful_the_share_alone_counts():
+    found = planned(NAMES[0], good=0, always_up_to=0)
+    assert (found.tests, found.skipped) == ((), "1 of 1 tests are bad: too large a share to be repeated")
+
+
+def test_a_handful_is_what_is_bad_and_not_only_what_is_new():
+    assert planned(NAMES[0], bad=4, good=0).tests == ()
+
+
+def test_a_handful_keeps_to_the_other_limits():
+    assert len(planned(*NAMES[:3], good=0, max_tests=2).tests) == 2
+    assert planned("unit/test_a.py", bad=0, good=0).tests == ()
 
 
 def test_what_took_its_process_with_it_comes_last():
@@ -125,17 +148,21 @@ def test_a_dry_run_is_not_repeated():
     new=st.integers(1, 120),
     recurring=st.integers(0, 200),
     good=st.integers(0, 400),
-    most=st.integers(1, 130),
-    share=st.floats(0.01, 1),
+    limits=st.builds(
+        Limits,
+        max_tests=st.integers(1, 130),
+        max_failed_share=st.floats(0.01, 1),
+        always_up_to=st.integers(0, 10) | st.integers(0, 400),
+    ),
 )
-def test_never_more_than_the_limits_and_nothing_is_lost(new, recurring, good, most, share):
-    limits = Limits(max_tests=most, max_failed_share=share)
+def test_never_more_than_the_limits_and_nothing_is_lost(new, recurring, good, limits):
     verdicts = [verdict(name) for name in NAMES[:new]]
     (found,) = plan_reruns([failed(new + recurring, good)], verdicts, limits)
-    assert len(found.tests) <= most
+    assert len(found.tests) <= limits.max_tests
     assert len(found.tests) + found.left_out == new
     assert set(found.tests) <= set(NAMES[:new])
-    too_many = (new + recurring) / (new + recurring + good) > share
+    bad = new + recurring
+    too_many = bad > limits.always_up_to and bad / (bad + good) > limits.max_failed_share
     assert bool(found.tests) is not too_many
     assert (found.skipped is not None) is too_many
 
