@@ -21,18 +21,19 @@ FRAME = "".join(
     f"tests/unit/test_module.py:{line}: in call\n    engine.generate(prompt)\n" for line in range(36)
 )
 MEASURED = """
-import json, re, sys, time
+import json, sys, time
 from pathlib import Path
+from benchmarks.memory import peak_mb
 {imports}
-def peak():  # of this program alone; what getrusage says begins with that of the process that started it
-    return int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 files, merged = sorted(Path(sys.argv[1]).glob("*.xml")), Path(sys.argv[2])
-before, start = peak(), time.perf_counter()
+before, start = peak_mb(), time.perf_counter()
 {work}
-print(json.dumps([time.perf_counter() - start, peak(), before]))
+print(json.dumps([time.perf_counter() - start, peak_mb(), before]))
 """
 OURS = MEASURED.format(
-    imports="from nightly_pipeline.tools.junit import merge_junit", work="merge_junit(files, merged)"
+    imports="from nightly_pipeline.model.merging import SuiteFile\n"
+    "from nightly_pipeline.tools.junit import merge_suites",
+    work="merge_suites([SuiteFile(file.stem, file) for file in files], merged)",
 )
 READING = MEASURED.format(
     imports="from nightly_pipeline.tools.junit import read_junit", work="read_junit(files[0])"

@@ -15,11 +15,11 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestSuite
 from junitparser.xunit2 import FlakyError, FlakyFailure, RerunError, RerunFailure, TestCase
 
 from nightly_pipeline.model.evidence import Attempt, CollectError, StageEvidence, TestOutcome, TestRecord
-from nightly_pipeline.tools.junit_merge import legal, merge_junit, merge_suites, written_whole
+from nightly_pipeline.tools.junit_merge import legal, merge_suites, written_whole
 from nightly_pipeline.tools.junit_reader import JUnitCase, JUnitReport, read_junit
 from nightly_pipeline.tools.junit_walk import THE_RUN
 
-__all__ = ["THE_RUN", "JUnitCase", "JUnitReport", "merge_junit", "merge_suites", "read_junit", "write_junit"]
+__all__ = ["THE_RUN", "JUnitCase", "JUnitReport", "merge_suites", "read_junit", "write_junit"]
 
 
 def write_junit(

@@ -267,12 +267,13 @@ import sys
 from pathlib import Path
 sys.modules["lxml"] = None
 from nightly_pipeline.model.evidence import fold_events
-from nightly_pipeline.tools.junit import merge_junit, write_junit
+from nightly_pipeline.model.merging import SuiteFile
+from nightly_pipeline.tools.junit import merge_suites, write_junit
 one, other, merged = (Path(name) for name in sys.argv[1:4])
 lines = sys.stdin.read().splitlines()
 write_junit(fold_events(lines), one, suite="one", properties={"esc": chr(27), "emoji": chr(0x1F600)})
 write_junit(fold_events(lines), other, suite="other")
-merge_junit([one, other], merged)
+merge_suites([SuiteFile("one", one), SuiteFile("other", other)], merged)
 """
 
 

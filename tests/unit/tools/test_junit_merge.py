@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from lxml import etree
 from nightly_pipeline.errors import RecordError
 from nightly_pipeline.model.evidence import StageEvidence, TestOutcome, fold_events
 from nightly_pipeline.model.merging import SuiteFile
-from nightly_pipeline.tools.junit import THE_RUN, merge_junit, merge_suites, read_junit, write_junit
+from nightly_pipeline.tools.junit import THE_RUN, merge_suites, read_junit, write_junit
 from tests.unit.model.evidence_streams import collected, finish, passing, ran, session
 from tests.unit.tools.junit_schema import validate
 
@@ -48,8 +47,13 @@ def merged(tmp_path: Path) -> Path:
     return tmp_path / "merged" / "junit.xml"
 
 
+def merge(paths: Iterable[Path], merged: Path) -> None:
+    """The files of suites that have nothing else to say."""
+    merge_suites([SuiteFile(path.stem, path) for path in paths], merged)
+
+
 def test_every_suite_is_kept_and_the_counts_are_added_up(export: Export, merged: Path):
-    merge_junit([export(passing(), engine="mock"), export(FAILING, "sglang.amd64.unit")], merged)
+    merge([export(passing(), engine="mock"), export(FAILING, "sglang.amd64.unit")], merged)
     validate(merged)
     document = JUnitXml.fromfile(str(merged))
 
@@ -63,7 +67,7 @@ def test_every_suite_is_kept_and_the_counts_are_added_up(export: Export, merged:
 
 def test_nothing_of_a_file_is_lost(export: Export, merged: Path):
     one = export(FAILING, run_id="1f3a9c02")
-    merge_junit([one], merged)
+    merge([one], merged)
 
     assert _tree(merged) == _tree(one)
     assert read_junit(merged) == read_junit(one)
@@ -77,17 +81,17 @@ def _tree(path: Path) -> list[object]:
     return told(etree.parse(path).getroot()[0])
 
 
-def test_a_file_counts_once_and_what_was_merged_can_be_merged(export: Export, merged: Path, tmp_path: Path):
+def test_what_was_merged_can_be_merged(export: Export, merged: Path, tmp_path: Path):
     one, other = export(passing("one"), "one"), export(passing("two"), "two")
-    merge_junit([one, other, one], merged)
-    merge_junit([merged], tmp_path / "second.xml")
+    merge([one, other], merged)
+    merge([merged], tmp_path / "second.xml")
 
     assert [case.name for case in read_junit(tmp_path / "second.xml").cases] == ["one", "two"]
     assert (tmp_path / "second.xml").read_bytes() == merged.read_bytes()
 
 
 def test_merging_nothing_is_an_empty_file(merged: Path):
-    merge_junit([], merged)
+    merge([], merged)
 
     validate(merged)
     assert read_junit(merged).cases == ()
@@ -96,15 +100,29 @@ def test_merging_nothing_is_an_empty_file(merged: Path):
 @pytest.mark.parametrize(
     "content", [None, b"", b"<testsuites><testsuite", b"<html/>", b"<!DOCTYPE x><testsuite/>"]
 )
-def test_a_damaged_file_is_refused_and_named(
+def test_a_damaged_file_is_named_and_the_others_are_there(
     export: Export, merged: Path, tmp_path: Path, content: bytes | None
 ):
     damaged = tmp_path / "damaged.xml"
     if content is not None:
         damaged.write_bytes(content)
 
-    with pytest.raises(RecordError, match=re.escape(str(damaged))):
-        merge_junit([export(passing()), damaged], merged)
+    merge([export(passing("one"), "before"), damaged, export(passing("two"), "after")], merged)
+    validate(merged)
+
+    before, error, after = read_junit(merged).cases
+    assert [(case.suite, case.name) for case in (before, after)] == [("before", "one"), ("after", "two")]
+    assert (error.suite, error.name, error.outcome) == ("damaged", THE_RUN, TestOutcome.ERROR)
+    assert str(damaged) in (error.message or "")
+
+
+def test_a_merge_that_breaks_off_leaves_nothing(export: Export, merged: Path):
+    def suites() -> Iterator[SuiteFile]:
+        yield SuiteFile("one", export(passing()))
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        merge_suites(suites(), merged)
 
     assert list(merged.parent.iterdir()) == []
 
@@ -123,7 +141,7 @@ def test_files_of_any_origin_and_encoding(merged: Path, tmp_path: Path, encoding
     one = tmp_path / "foreign.xml"
     one.write_bytes(f'<?xml version="1.0" encoding="{declared}"?>{FOREIGN}'.encode(encoding))
 
-    merge_junit([one], merged)
+    merge([one], merged)
 
     root = etree.parse(merged).getroot()
     assert dict(root.attrib) == {"tests": "3", "failures": "1", "errors": "0", "time": "1000.500"}
@@ -142,7 +160,7 @@ def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, name: str, 
     lines = [session(), *collected("one"), *ran("one", "failed", message=name, longrepr=text, stdout=text)]
     write_junit(fold_events(lines), folder / "one.xml", suite=name)
 
-    merge_junit([folder / "one.xml"], folder / "merged.xml")
+    merge([folder / "one.xml"], folder / "merged.xml")
 
     assert _tree(folder / "merged.xml") == _tree(folder / "one.xml")
 
@@ -200,7 +218,7 @@ def test_a_suite_that_is_not_good_says_so_where_no_test_does(export: Export, mer
 def test_an_empty_evidence_merges_as_an_error(merged: Path, tmp_path: Path):
     write_junit(StageEvidence(), tmp_path / "one.xml", suite="a")
 
-    merge_junit([tmp_path / "one.xml"], merged)
+    merge([tmp_path / "one.xml"], merged)
 
     [case] = read_junit(merged).cases
     assert (case.outcome, case.message) == (TestOutcome.ERROR, "the run left no evidence")
@@ -217,7 +235,7 @@ def test_memory_does_not_grow_with_what_is_merged(merged: Path, tmp_path: Path):
         del body
         tracemalloc.start()
         try:
-            merge_junit([one], merged)
+            merge([one], merged)
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
