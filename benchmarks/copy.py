@@ -99,14 +99,15 @@ def _memory(folder: Path) -> None:
 
 
 PROGRAM = """
-import resource, sys, time
+import sys, time
+from benchmarks.memory import peak_mb
 from nightly_pipeline.tools.registry import OciRegistry
 source, destination, repository, digest = sys.argv[1:]
 start = time.perf_counter()
 with OciRegistry("ecr", source, repository, insecure=True) as ecr:
     with OciRegistry("acr", destination, repository, insecure=True) as acr:
         acr.copy_from(ecr, digest)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, time.perf_counter() - start)
+print(peak_mb(), time.perf_counter() - start)
 """
 
 

@@ -40,7 +40,7 @@ def main() -> None:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
     print(f"machine: {os.cpu_count()} cores, {_memory_gib()} GiB, {platform.platform()}")
     for name in arguments.benchmarks or BENCHMARKS:
-        print(f"\n== {name}")
+        print(f"\n== {name}", flush=True)
         BENCHMARKS[name](arguments.framework or ["vllm", "sglang", "trtllm"])
 
 
