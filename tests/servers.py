@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,11 +16,12 @@ import dagster as dg
 import httpx
 
 from tests.e2e.conftest import ROOT, SmallNight
+from tests.ports import free_port
 
 BIN = ROOT / ".venv" / "bin"
 LOCATION = {"repositoryLocationName": "nightly_pipeline", "repositoryName": "__repository__"}
 SUMMARY_TAG = "nightly/summary_of"
-START_S, END_S, POLL_S = 120, 20, 0.5
+START_S, END_S, POLL_S = 400, 20, 0.5
 
 _Found = TypeVar("_Found")
 
@@ -50,7 +50,7 @@ class Servers:
         answer = httpx.post(
             f"{self.url}/graphql",
             json={"query": query, "variables": variables or {}},
-            timeout=60,
+            timeout=180,
             trust_env=False,
         )
         document = answer.json()
@@ -63,7 +63,7 @@ class Servers:
         with self.night.instance() as instance:
             return list(instance.get_runs(dg.RunsFilter(**filters)))
 
-    def ended(self, run_id: str, *, within_s: float = 300) -> dg.DagsterRun:
+    def ended(self, run_id: str, *, within_s: float = 500) -> dg.DagsterRun:
         """A run, when it has ended."""
 
         def look() -> dg.DagsterRun | None:
@@ -76,7 +76,7 @@ class Servers:
         """The runs that summarise a run."""
         return self.runs(tags={SUMMARY_TAG: run_id})
 
-    def summary(self, run_id: str, *, within_s: float = 120) -> dg.DagsterRun:
+    def summary(self, run_id: str, *, within_s: float = 400) -> dg.DagsterRun:
         """The run that summarises a run, when it has ended."""
         requested = wait_for(
             f"the summary of run {run_id}", lambda: self.summaries(run_id), within_s=within_s
@@ -87,7 +87,7 @@ class Servers:
 @contextmanager
 def dagster_servers(night: SmallNight) -> Iterator[Servers]:
     """`dagster-webserver` and `dagster-daemon` of the night's profile, on a free port."""
-    port = _free_port()
+    port = free_port()
     logs = night.folder / "servers"
     logs.mkdir()
     # Opening the records for the first time makes the database; two that do it at once trip over each other.
@@ -98,12 +98,6 @@ def dagster_servers(night: SmallNight) -> Iterator[Servers]:
         stack.enter_context(_process(night, logs, "dagster-daemon", "run"))
         wait_for("the webserver and the daemon", lambda: _are_ready(servers), within_s=START_S)
         yield servers
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager

@@ -22,13 +22,14 @@ import dagster as dg
 import yaml
 
 from tests.e2e.conftest import ROOT, SmallNight
+from tests.ports import free_port
 
 DEPLOYMENT = ROOT / "docker" / "deployment"
 IMAGE = "nightly-pipeline:test"
 BASE = "nightly-pipeline-test-base"
 CLIENT = "nightly-pipeline-test-client"
 COMPOSE = ("docker", "compose")
-UP_S = 240
+UP_S = 600
 
 _MAKE_ROOT = """
 set -euo pipefail
@@ -42,7 +43,7 @@ as_root mmdebstrap --quiet --variant=extract --skip=output/dev --components=main
 
 
 def command(
-    *argv: str, folder: Path = ROOT, expect: int | None = 0, timeout_s: float = 600, **env: str
+    *argv: str, folder: Path = ROOT, expect: int | None = 0, timeout_s: float = 800, **env: str
 ) -> str:
     """Run a program of this machine; its standard output."""
     done = subprocess.run(
@@ -102,13 +103,6 @@ def _build_client(folder: Path, build: tuple[str, ...]) -> None:
     shutil.rmtree(context)
 
 
-def free_port() -> int:
-    """A port nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
     """A Postgres server of our own; yields its address. It refuses to run as root: then it runs as `postgres`."""
@@ -152,11 +146,11 @@ def postgres(folder: Path) -> Iterator[str]:
     finally:
         pid = int((data / "postmaster.pid").read_text().split()[0])
         os.kill(pid, 2)  # SIGINT: fast shutdown
-        server.wait(30)
+        server.wait(120)
 
 
 def _wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

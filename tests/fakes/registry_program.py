@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -12,8 +11,10 @@ from typing import Any, Self
 import httpx
 import yaml
 
+from tests.ports import free_port
+
 PROGRAM = "docker-registry"
-_STARTS_WITHIN_S = 15
+_STARTS_WITHIN_S = 120
 
 
 class RegistryProgram:
@@ -60,17 +61,11 @@ class RegistryProgram:
         """End it at once, as a crash does: nobody is told, nothing is finished."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(f"http://{self.host}/v2/", timeout=2, trust_env=False).status_code in {200, 401}
+            return httpx.get(f"http://{self.host}/v2/", timeout=10, trust_env=False).status_code in {200, 401}
         except httpx.TransportError:
             return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

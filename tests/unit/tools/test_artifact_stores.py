@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import threading
@@ -23,16 +22,11 @@ from nightly_pipeline.tools import artifacts_s3
 from nightly_pipeline.tools.artifacts import LocalArtifactStore
 from nightly_pipeline.tools.artifacts_s3 import S3ArtifactStore
 from tests.fakes.http_server import Handler, HttpServer
+from tests.ports import free_port
 
 KEY = "2026-11-20/1f3a9c02/vllm/amd64/unit/junit.xml"
 BUCKET = "nightly-artifacts"
-START_S = 60
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+START_S = 120
 
 
 @pytest.fixture(scope="module")

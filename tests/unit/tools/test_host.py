@@ -176,9 +176,10 @@ def test_space_is_that_of_the_place_or_of_where_it_would_be_made(probe, tmp_path
 
 
 def test_a_port_nobody_listens_on_is_free(probe):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    assert probe.port_holder(f"http://127.0.0.1:{port}") == PortHolder("free")
+    with socket.socket() as taken:  # and does not listen
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        assert probe.port_holder(f"http://127.0.0.1:{port}") == PortHolder("free")
 
 
 @pytest.mark.parametrize(
