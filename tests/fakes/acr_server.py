@@ -34,7 +34,8 @@ class AcrServer(Door):
         access_s: how long a token for a scope is good.
         refresh_s: how long a login is good.
         exchanges, tokens: how many of each were given.
-    given: every token and login.
+        given: every token and login.
+        denied: actions that no token carries: `push`, `delete`.
     """
 
     def __init__(self, signer: Signer, entra: EntraServer) -> None:
@@ -43,6 +44,7 @@ class AcrServer(Door):
         self.refresh_s = 3 * 3600.0
         self.exchanges = self.tokens = 0
         self.given: list[str] = []
+        self.denied: set[str] = set()
         self.entra = entra
         self._signer = signer
         self._serial = 0
@@ -122,7 +124,7 @@ class AcrServer(Door):
 
     def _access(self, *scopes: str) -> str:
         access = [
-            {"type": kind, "name": name, "actions": actions.split(",")}
+            {"type": kind, "name": name, "actions": [a for a in actions.split(",") if a not in self.denied]}
             for scope in " ".join(scopes).split()
             for kind, name, actions in [re.fullmatch(r"(\w+):(.+):([\w,*]+)", scope).groups()]  # type: ignore[union-attr]
             if kind == "repository"

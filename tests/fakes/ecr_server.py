@@ -35,12 +35,22 @@ _MANIFESTS = ("manifest.v1+json", "manifest.v2+json", "index.v1+json", "manifest
 
 
 class EcrApi(Door):
-    """The API: moto's, but for logins, which are the door's, and deleting, which must reach the real images."""
+    """The API: moto's, but for logins, which are the door's, and deleting, which must reach the real images.
+
+    Attributes:
+        callers: action and access key of every call.
+        refused: action -> what it is refused with.
+    """
 
     def __init__(self, moto: str, registry: EcrDoor) -> None:
         super().__init__(moto)
         self._registry = registry
         self.callers: list[tuple[str, str]] = []
+        self.refused: dict[str, Answer] = {}
+
+    def refuse(self, action: str, code: str) -> None:
+        """Refuse an action from now on, with one of AWS's codes."""
+        self.refused[action] = Answer(400, {}, json.dumps({"__type": code, "message": "refused"}).encode())
 
     def wants_content(self, asked: Asked) -> bool:
         return True
@@ -50,6 +60,8 @@ class EcrApi(Door):
         caller = re.search(r"Credential=([^/]+)/", asked.headers.get("authorization", ""))
         with self.lock:
             self.callers.append((action, caller[1] if caller else ""))
+        if action in self.refused:
+            return self.refused[action]
         if action == "GetAuthorizationToken":
             return self._document({"authorizationData": [self._registry.new_login()]})
         if action == "BatchDeleteImage":
