@@ -7,6 +7,8 @@ from contextlib import suppress
 import httpx
 
 ECR, ACR = "localhost:5000", "localhost:5001"
+BUSY_S = 120
+"""How long a registry may take to answer while builds are pushed to it."""
 ACCEPT = ", ".join(
     f"application/vnd.{name}"
     for name in (
@@ -22,12 +24,14 @@ def read_manifest(reference: str) -> httpx.Response:
     """What a registry answers for host/repository:tag or host/repository@digest."""
     host, _, rest = reference.partition("/")
     name, _, what = rest.partition("@") if "@" in rest else rest.rpartition(":")
-    return httpx.get(f"http://{host}/v2/{name}/manifests/{what}", headers={"Accept": ACCEPT}, trust_env=False)
+    address = f"http://{host}/v2/{name}/manifests/{what}"
+    return httpx.get(address, headers={"Accept": ACCEPT}, trust_env=False, timeout=BUSY_S)
 
 
 def tags_of(host: str, name: str) -> list[str]:
     """The tags of a repository; none where there is no such repository."""
-    return httpx.get(f"http://{host}/v2/{name}/tags/list", trust_env=False).json().get("tags") or []
+    answer = httpx.get(f"http://{host}/v2/{name}/tags/list", trust_env=False, timeout=BUSY_S)
+    return answer.json().get("tags") or []
 
 
 def empty_repository(host: str, name: str) -> None:
@@ -39,4 +43,5 @@ def empty_repository(host: str, name: str) -> None:
         children = [child["digest"] for child in answer.json().get("manifests", [])]
         for digest in (answer.headers["Docker-Content-Digest"], *children):
             with suppress(httpx.HTTPError):
-                httpx.delete(f"http://{host}/v2/{name}/manifests/{digest}", trust_env=False)
+                address = f"http://{host}/v2/{name}/manifests/{digest}"
+                httpx.delete(address, trust_env=False, timeout=BUSY_S)

@@ -89,7 +89,10 @@ class AcrServer(Door):
         token = self._access(f"repository:{name}:pull")
         address = f"http://{self.upstream}/v2/{name}/manifests/{reference}"
         return httpx.get(
-            address, headers={"Authorization": f"Bearer {token}", "Accept": ACCEPT}, trust_env=False
+            address,
+            headers={"Authorization": f"Bearer {token}", "Accept": ACCEPT},
+            trust_env=False,
+            timeout=120,
         )
 
     def _exchange(self, form: dict[str, str]) -> Answer:
@@ -144,7 +147,7 @@ class AcrServer(Door):
             return error(401, "UNAUTHORIZED", **{"WWW-Authenticate": realm})
         headers = {"Authorization": f"Bearer {self._access(f'repository:{found[1]}:pull')}", "Accept": ACCEPT}
         with httpx.Client(
-            base_url=f"http://{self.upstream}/v2/{found[1]}", headers=headers, trust_env=False
+            base_url=f"http://{self.upstream}/v2/{found[1]}", headers=headers, trust_env=False, timeout=120
         ) as http:
             names = http.get("/tags/list").json().get("tags") or []
             digests = {

@@ -17,6 +17,7 @@ class DockerProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
+        self._closed = False
         self._threads: list[threading.Thread] = []
 
     @property
@@ -36,6 +37,8 @@ class DockerProxy:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        with self._lock:
+            self._closed = True
         self.break_connections()
 
     def break_connections(self) -> None:
@@ -62,6 +65,8 @@ class DockerProxy:
         with client, daemon:
             daemon.connect(SOCKET)
             with self._lock:
+                if self._closed:
+                    return
                 self._open |= {client, daemon}
             back = threading.Thread(target=_pass_on, args=(daemon, client), daemon=True)
             back.start()

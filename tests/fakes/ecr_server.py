@@ -134,11 +134,13 @@ class EcrDoor(Door):
     def delete(self, name: str, digest: str) -> str | None:
         """Delete by digest as the API does; return why not."""
         address = f"http://{self.upstream}/v2/{name}"
-        for tag in httpx.get(f"{address}/tags/list", trust_env=False).json().get("tags") or []:
-            index = httpx.get(f"{address}/manifests/{tag}", headers={"Accept": ACCEPT}, trust_env=False)
+        for tag in httpx.get(f"{address}/tags/list", trust_env=False, timeout=120).json().get("tags") or []:
+            index = httpx.get(
+                f"{address}/manifests/{tag}", headers={"Accept": ACCEPT}, trust_env=False, timeout=120
+            )
             if digest in {child["digest"] for child in index.json().get("manifests", ())}:
                 return "ImageReferencedByManifestList"
-        status = httpx.delete(f"{address}/manifests/{digest}", trust_env=False).status_code
+        status = httpx.delete(f"{address}/manifests/{digest}", trust_env=False, timeout=120).status_code
         return None if status == 202 else "ImageNotFound"
 
     def _who(self, authorization: str) -> Answer | None:
@@ -166,7 +168,7 @@ class EcrDoor(Door):
             return None
         accept = {"Accept": ACCEPT}
         there = httpx.head(
-            f"http://{self.upstream}/v2/{name}/manifests/{tag}", headers=accept, trust_env=False
+            f"http://{self.upstream}/v2/{name}/manifests/{tag}", headers=accept, trust_env=False, timeout=120
         )
         if there.status_code == 200:
             message = (
@@ -217,7 +219,7 @@ class EcrServer:
     def read(self, name: str, reference: str) -> httpx.Response:
         """A manifest over the real registry's HTTP API, behind the door and its troubles."""
         address = f"http://{self.program.host}/v2/{name}/manifests/{reference}"
-        return httpx.get(address, headers={"Accept": ACCEPT}, trust_env=False)
+        return httpx.get(address, headers={"Accept": ACCEPT}, trust_env=False, timeout=120)
 
 
 @contextmanager

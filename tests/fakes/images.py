@@ -19,7 +19,7 @@ def digest_of(content: bytes) -> str:
 
 def push_image(host: str, name: str, layers: Sequence[bytes], *tags: str) -> str:
     """An index of one linux/amd64 image; its digest."""
-    with httpx.Client(base_url=f"http://{host}/v2/{name}", trust_env=False) as http:
+    with httpx.Client(base_url=f"http://{host}/v2/{name}", trust_env=False, timeout=120) as http:
         config = _put_blob(http, json.dumps({"architecture": "amd64", "os": "linux", "config": {}}).encode())
         manifest = {
             "schemaVersion": 2,

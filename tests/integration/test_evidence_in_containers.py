@@ -29,7 +29,8 @@ from tests.integration.evidence_support import (
 from tests.unit.evidence_plugin.cases import CASES, Case
 from tests.unit.evidence_plugin.checking import check
 
-pytestmark = [pytest.mark.integration, pytest.mark.docker]
+# The first test waits for a container that runs the whole table.
+pytestmark = [pytest.mark.integration, pytest.mark.docker, pytest.mark.timeout(900)]
 
 CLEAN = """
 import pytest
@@ -84,12 +85,12 @@ def containers(image: str, base_image: str, tmp_path_factory: pytest.TempPathFac
         yield {
             "table": start(run_table, image),
             "clean": start(run_suite, image, CLEAN, inject=facts),
-            "hangs in Python": start(run_suite, image, HANGS_IN_PYTHON, deadline_s=20, grace_s=5),
-            "hangs in a library": start(run_suite, image, HANGS_IN_A_LIBRARY, deadline_s=20, grace_s=1),
+            "hangs in Python": start(run_suite, image, HANGS_IN_PYTHON, deadline_s=45, grace_s=30),
+            "hangs in a library": start(run_suite, image, HANGS_IN_A_LIBRARY, deadline_s=45, grace_s=5),
             "greedy": start(run_suite, image, GREEDY, **little),
             "greedy worker": start(run_suite, image, GREEDY, **workers),
             "loud": start(run_suite, image, LOUD, arguments=("-s",)),
-            "stopped": start(run_and("stop", "--time", "30"), image, HANGS_IN_PYTHON),
+            "stopped": start(run_and("stop", "--time", "100"), image, HANGS_IN_PYTHON),
             "killed": start(run_and("kill"), image, HANGS_IN_PYTHON),
             "removed": start(run_and("rm", "--force"), image, HANGS_IN_PYTHON),
             "no pytest": start(run_suite, base_image, "def test_it(): pass"),

@@ -20,7 +20,7 @@ from nightly_pipeline.steps.promotion_records import PromotionRecords
 from nightly_pipeline.steps.retention import RetentionRule, RetentionTools, apply_retention
 from nightly_pipeline.tools.artifacts import LocalArtifactStore
 from nightly_pipeline.tools.registry import OciRegistry
-from tests.registries import ACR, ECR, empty_repository, read_manifest, tags_of
+from tests.registries import ACR, BUSY_S, ECR, empty_repository, read_manifest, tags_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 
@@ -70,9 +70,9 @@ def place(machine: None, tmp_path: Path) -> Iterator[Place]:
 def push_blob(host: str, name: str, content: bytes) -> dict[str, object]:
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     base = f"http://{host}"
-    begun = httpx.post(f"{base}/v2/{name}/blobs/uploads/", trust_env=False).raise_for_status()
+    begun = httpx.post(f"{base}/v2/{name}/blobs/uploads/", trust_env=False, timeout=BUSY_S).raise_for_status()
     where = httpx.URL(base).join(begun.headers["Location"]).copy_merge_params({"digest": digest})
-    httpx.put(where, content=content, trust_env=False).raise_for_status()
+    httpx.put(where, content=content, trust_env=False, timeout=BUSY_S).raise_for_status()
     return {"mediaType": "application/octet-stream", "digest": digest, "size": len(content)}
 
 
@@ -83,7 +83,9 @@ def push_manifest(host: str, name: str, document: dict[str, object], *tags: str)
     for reference in tags or (digest,):
         address = f"http://{host}/v2/{name}/manifests/{reference}"
         headers = {"Content-Type": kind}
-        httpx.put(address, content=content, headers=headers, trust_env=False).raise_for_status()
+        httpx.put(
+            address, content=content, headers=headers, trust_env=False, timeout=BUSY_S
+        ).raise_for_status()
     return {"mediaType": kind, "digest": digest, "size": len(content)}
 
 

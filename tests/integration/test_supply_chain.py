@@ -75,7 +75,9 @@ def pinned(reference):
 
 def blob(host, repository, digest):
     return (
-        httpx.get(f"http://{host}/v2/{repository}/blobs/{digest}", trust_env=False).raise_for_status().json()
+        httpx.get(f"http://{host}/v2/{repository}/blobs/{digest}", trust_env=False, timeout=120)
+        .raise_for_status()
+        .json()
     )
 
 

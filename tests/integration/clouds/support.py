@@ -12,7 +12,7 @@ from nightly_pipeline.tools.clouds import credentials_for, deletes_in, repositor
 from nightly_pipeline.tools.registry import ClientSettings, OciRegistry
 from tests.fakes.ecr_server import ACCOUNT, REGION, EcrServer
 
-FAST = ClientSettings(attempts=8, wait_initial_s=0.02, wait_max_s=1.5, read_timeout_s=10)
+FAST = ClientSettings(attempts=8, wait_initial_s=0.02, wait_max_s=1.5, read_timeout_s=60)
 PATIENT = replace(FAST, attempts=25)  # where chance, or how fast a program starts, says how often is enough
 ONE_BY_ONE = replace(FAST, parallel_blobs=1)
 LAYER_BYTES = 600_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,25 @@ from tests.fakes.ecr_server import ACCOUNT, REGION
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 
-LOGIN_S, BUILD_S = 4.0, 7
 DOCKERFILE = """
 ARG BASE
 FROM ${BASE} AS runtime
-ARG SALT BUILD_S
-RUN echo "$SALT" > /salt && sleep $BUILD_S
+ARG SALT
+RUN echo "$SALT" > /salt && echo under way && sleep 3
 """
+
+
+class Lines(list[str]):
+    """What a build says, and what to do when its step is under way: seconds before it is pushed."""
+
+    def __init__(self, under_way: Callable[[], None]) -> None:
+        super().__init__()
+        self._under_way = under_way
+
+    def append(self, line: str) -> None:
+        super().append(line)
+        if line.endswith(" under way"):
+            self._under_way()
 
 
 class Bench:
@@ -39,7 +52,7 @@ class Bench:
         self.lines: list[str] = []
         (folder / "Dockerfile").write_text(DOCKERFILE)
 
-    def build(self, tag: str, *, build_s: int = 0, **fields):
+    def build(self, tag: str, **fields):
         logins = RegistryLogins({self.registry.host: credentials_for(self.registry)})
         builder = LastingBuilder(
             BuildxBuilder(attempts=2, wait_s=0.05),
@@ -52,10 +65,10 @@ class Bench:
                 context=self.folder,
                 target="runtime",
                 platform="linux/amd64",
-                build_args={"BASE": self.base_image, "SALT": uuid.uuid4().hex, "BUILD_S": str(build_s)},
+                build_args={"BASE": self.base_image, "SALT": uuid.uuid4().hex},
                 labels={},
                 push_reference=f"{self.registry.host}/nightly:{tag}",
-                deadline_s=200.0,
+                deadline_s=500.0,
                 docker_config=docker_config,
                 cache_from=(f"{self.registry.host}/nightly-cache:vllm",),
                 **fields,
@@ -70,30 +83,33 @@ def bench(ecr, tmp_path, base_image):
     return Bench(ecr, folder, base_image)
 
 
-def folders_left() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("nightly-docker-*"))
+@pytest.fixture
+def temporary(tmp_path, monkeypatch) -> Path:
+    """A place for temporary folders that no other test makes any in."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
 
 
-def test_a_build_that_outlives_its_login_is_pushed_with_a_new_one(ecr, bench):
-    ecr.door.lifetime_s = LOGIN_S
-    before = folders_left()
-    result = bench.build("long", build_s=BUILD_S)
+def test_a_build_that_outlives_its_login_is_pushed_with_a_new_one(ecr, bench, temporary):
+    bench.lines = Lines(ecr.door.expire_logins)
+    result = bench.build("long")
     assert ecr.read("nightly", "long").headers["Docker-Content-Digest"] == result.digest
     assert [line for line in bench.lines if "Once more, with a new login." in line]
     assert len(ecr.door.logins) == 2
     assert result.metrics.cached_steps == 1  # what took long was not done again
-    assert folders_left() <= before
+    assert list(temporary.iterdir()) == []
 
 
-def test_a_login_that_is_never_good_ends_the_build(ecr, bench):
+def test_a_login_that_is_never_good_ends_the_build(ecr, bench, temporary):
     ecr.door.lifetime_s = -1.0
-    before = folders_left()
     with pytest.raises(BuildLoginRefused) as caught:
         bench.build("never")
     assert len(ecr.door.logins) == 2
     assert not any(login in str(caught.value) for login in ecr.door.logins)
     assert ecr.read("nightly", "never").status_code == 404
-    assert folders_left() <= before
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_cache_is_written_in_a_format_ecr_takes(ecr, bench):
@@ -106,5 +122,5 @@ def test_a_cache_is_written_in_a_format_ecr_takes(ecr, bench):
 def test_nothing_is_built_for_a_repository_that_is_missing(ecr, tmp_path, base_image):
     bench = Bench(ecr, tmp_path, base_image, create=None)
     with pytest.raises(RegistryAbsent, match="repository nightly was not found"):
-        bench.build("missing", build_s=BUILD_S)
+        bench.build("missing")
     assert bench.lines == []

@@ -37,12 +37,15 @@ def test_a_connection_that_is_cut_in_the_middle_of_a_blob(ecr, registry, source,
 
 
 def test_a_registry_that_is_restarted_during_a_push(ecr, patient, source, image):
+    coming_back = threading.Timer(0.3, ecr.program.start)
+
     def restart() -> None:
         ecr.program.kill()
-        threading.Timer(0.3, ecr.program.start).start()
+        coming_back.start()
 
     ecr.door.troubles = [Trouble("PUT", "/blobs/uploads/", then=restart)]
     patient.copy_from(source, image)
+    coming_back.join()
     assert_whole_in_ecr(ecr, image)
 
 

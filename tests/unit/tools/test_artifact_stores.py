@@ -222,7 +222,7 @@ class TestS3:
         )
         store = S3ArtifactStore(BUCKET, endpoint=endpoint, region="us-east-1", links="presigned")
         store.write(KEY, b"shown")
-        assert httpx.get(store.location(KEY), trust_env=False).content == b"shown"
+        assert httpx.get(store.location(KEY), trust_env=False, timeout=120).content == b"shown"
 
     def test_no_bucket_is_said(self, endpoint):
         store = S3ArtifactStore("absent-bucket", endpoint=endpoint, region="us-east-1")
