@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from nightly_pipeline.errors import EnvironmentNotReady
 from nightly_pipeline.model.plan import Plan
@@ -13,6 +14,7 @@ from nightly_pipeline.steps.doctor_checks import checks_for, daemon_checks
 from nightly_pipeline.steps.doctor_needs import needs_of
 from nightly_pipeline.steps.doctor_registries import registry_checks
 from nightly_pipeline.stores import open_artifacts, open_history
+from nightly_pipeline.tools.base_images import login_for
 from nightly_pipeline.tools.host import LocalHostProbe
 from nightly_pipeline.tools.registry_probe import registry_probes
 
@@ -22,7 +24,8 @@ _NAMED = 3
 def examine(settings: Settings) -> list[Finding]:
     """Everything a night of this profile needs, each with what was seen and how to mend it."""
     needs = needs_of(settings, make_plan(settings))
-    checks = checks_for(needs, LocalHostProbe(), registry_probes(settings))
+    probe = LocalHostProbe(login_for=partial(login_for, settings))
+    checks = checks_for(needs, probe, registry_probes(settings))
     return doctor([*checks, *storage_checks(settings)])
 
 

@@ -25,7 +25,7 @@ from nightly_pipeline.steps.bisect_looks import Looks
 from nightly_pipeline.steps.ports import LineSink
 from nightly_pipeline.stores import open_history, open_source
 from nightly_pipeline.tools.artifacts import LocalArtifactStore
-from nightly_pipeline.tools.logins import digest_behind
+from nightly_pipeline.tools.base_images import digests_behind
 
 FOLDER = "bisects"
 
@@ -119,7 +119,7 @@ def go_on(
         stage=stage,
         image=image,
         images={night: _outcome(image, known) for night, known in search.images.items()},
-        bases=pin_bases(bases_of([image]), digest_behind, log),
+        bases=pin_bases(bases_of([image]), digests_behind(settings), log),
         checkout=checkout,
         stage_tools=workplace.stage_tools,
         build_tools=workplace.build_tools,

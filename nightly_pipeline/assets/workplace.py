@@ -23,13 +23,14 @@ from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.source import NightRun, revision_of
 from nightly_pipeline.steps.stages import StageTools
 from nightly_pipeline.stores import open_records, open_source
+from nightly_pipeline.tools.base_images import digests_behind
 from nightly_pipeline.tools.buildx import BuildxBuilder
 from nightly_pipeline.tools.buildx_command import BuildOptions
 from nightly_pipeline.tools.containers import DockerContainerRunner
 from nightly_pipeline.tools.cosign import CosignSigner
 from nightly_pipeline.tools.junit import write_junit
 from nightly_pipeline.tools.leftovers import WORK_FOLDER
-from nightly_pipeline.tools.logins import RegistryLogins, builder_of, digest_behind, open_registries
+from nightly_pipeline.tools.logins import RegistryLogins, builder_of, open_registries
 from nightly_pipeline.tools.ownership import installation_id
 
 
@@ -63,8 +64,8 @@ class Workplace(dg.ConfigurableResource[None]):
 
     def bases(self, run: NightRun) -> dict[str, str]:
         """What the base images of a run are pinned to; looked up and put on record the first time."""
-        references = _pinned_references(self.settings())
-        return bases_of_run(run, references, look_up=digest_behind, records=self.records(), log=print_line)
+        references, look_up = _pinned_references(self.settings()), digests_behind(self.settings())
+        return bases_of_run(run, references, look_up=look_up, records=self.records(), log=print_line)
 
     def export(self, revision: Revision) -> Path:
         """The files of a revision, shared by every build of it."""
@@ -87,12 +88,13 @@ class Workplace(dg.ConfigurableResource[None]):
     def build_tools(self, workspace: Path) -> BuildTools:
         """What a build works with."""
         settings = self.settings()
+        logins = RegistryLogins.of_builds(settings, _references(settings))
         return BuildTools(
-            builder=builder_of(settings, BuildxBuilder(_build_options(settings))),
+            builder=builder_of(settings, BuildxBuilder(_build_options(settings)), logins),
             registry=open_registries(settings)[settings.primary],
             containers=_containers(settings),
             records=self.records(),
-            logins=RegistryLogins.of_primary(settings),
+            logins=logins,
             cache_repository=_cache_repository(settings),
             secrets=_build_secrets(settings),
             workspace=workspace,
@@ -126,11 +128,15 @@ class Workplace(dg.ConfigurableResource[None]):
         )
 
 
-def _pinned_references(settings: Settings) -> list[str]:
-    """The base images of the whole table, and the image that lists packages unless the profile pins it itself."""
+def _references(settings: Settings) -> list[str]:
+    """The base images of the whole table, and the image that lists packages."""
     generator = settings.build.sbom_generator
-    wanted = [generator] if generator and "@" not in generator else []
-    return [*bases_of(make_plan(settings).images), *wanted]
+    return [*bases_of(make_plan(settings).images), *([generator] if generator else [])]
+
+
+def _pinned_references(settings: Settings) -> list[str]:
+    """Those of them that the profile does not pin itself."""
+    return [reference for reference in _references(settings) if "@" not in reference]
 
 
 def _build_options(settings: Settings) -> BuildOptions:

@@ -15,7 +15,7 @@ from nightly_pipeline.model.host import (
 )
 from nightly_pipeline.model.masking import without_credentials
 from nightly_pipeline.steps.doctor import Check, Finding, Readiness
-from nightly_pipeline.steps.doctor_registries import access_checks
+from nightly_pipeline.steps.doctor_registries import ACCESS_S, access_checks
 from nightly_pipeline.steps.doctor_supply_chain import supply_chain_checks
 from nightly_pipeline.steps.host_probe import HostProbe, RegistryProbe
 
@@ -85,7 +85,7 @@ def _platform_checks(needs: HostNeeds, probe: HostProbe) -> list[Check]:
 def _base_image_checks(needs: HostNeeds, probe: HostProbe) -> list[Check]:
     if needs.base_image is None:
         return []
-    return [Check("Base image", partial(_base_image, probe, needs.base_image))]
+    return [Check("Base image", partial(_base_image, probe, needs.base_image), deadline_s=ACCESS_S)]
 
 
 def _disk_checks(needs: HostNeeds, probe: HostProbe) -> list[Check]:

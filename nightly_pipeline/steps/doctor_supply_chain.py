@@ -6,6 +6,7 @@ from functools import partial
 
 from nightly_pipeline.model.host import HostNeeds, ImageNeed, SigningNeed
 from nightly_pipeline.steps.doctor import Check, Finding, Readiness
+from nightly_pipeline.steps.doctor_registries import ACCESS_S
 from nightly_pipeline.steps.host_probe import HostProbe
 
 _SCANNER, _SIGNING = "SBOM scanner", "Signing"
@@ -15,7 +16,7 @@ def supply_chain_checks(needs: HostNeeds, probe: HostProbe) -> list[Check]:
     """That the image that lists packages is there, and that what is published can be signed where it shall be."""
     checks = []
     if needs.sbom_generator is not None:
-        checks.append(Check(_SCANNER, partial(_scanner, probe, needs.sbom_generator)))
+        checks.append(Check(_SCANNER, partial(_scanner, probe, needs.sbom_generator), deadline_s=ACCESS_S))
     if needs.signing is not None:
         checks.append(Check(_SIGNING, partial(_signing, probe, needs.signing)))
     return checks

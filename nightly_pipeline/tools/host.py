@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from nightly_pipeline.tools.container_daemon import open_daemon
 from nightly_pipeline.tools.container_gpus import gpu_support, is_on_this_machine
 from nightly_pipeline.tools.git_command import CALM
 from nightly_pipeline.tools.registry import OciRegistry
+from nightly_pipeline.tools.registry_auth import CredentialProvider
 from nightly_pipeline.tools.registry_client import ClientSettings
 from nightly_pipeline.tools.registry_errors import Asked, interruption
 from nightly_pipeline.tools.registry_manifests import parse_reference, read_manifest
@@ -35,11 +36,24 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class LocalHostProbe:
-    """Implements `steps.doctor_checks.HostProbe`. Daemons are asked once, however many checks go by them."""
+    """Implements `steps.host_probe.HostProbe`. Daemons are asked once, however many checks go by them.
 
-    def __init__(self, *, look_s: float = LOOK_S, binfmt: Path = _BINFMT) -> None:
+    Args:
+        look_s: seconds one look may take.
+        binfmt: where the kernel says what runs programs of other architectures.
+        login_for: gives the login for a host that images are read from; None reads them without.
+    """
+
+    def __init__(
+        self,
+        *,
+        look_s: float = LOOK_S,
+        binfmt: Path = _BINFMT,
+        login_for: Callable[[str], CredentialProvider] | None = None,
+    ) -> None:
         self._look_s = look_s
         self._binfmt = binfmt
+        self._login_for = login_for
         self._daemons: dict[str | None, DaemonFacts] = {}
         self._locks: dict[str | None, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -115,8 +129,9 @@ class LocalHostProbe:
         settings = ClientSettings(
             connect_timeout_s=self._look_s, read_timeout_s=self._look_s, attempts=1, parallel_blobs=1
         )
+        login = self._login_for(image.host) if self._login_for else None
         with OciRegistry(
-            "base", image.host, image.repository, insecure=insecure, settings=settings
+            "base", image.host, image.repository, insecure=insecure, settings=settings, credentials=login
         ) as registry:
             found = registry.manifest(image.digest or image.tag or "latest")
             if found is None:

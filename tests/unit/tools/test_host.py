@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from nightly_pipeline.errors import EnvironmentNotReady, RegistryError, RegistryUnavailable
+from nightly_pipeline.errors import EnvironmentNotReady, RegistryError, RegistryForbidden, RegistryUnavailable
 from nightly_pipeline.model.host import GpuSupport, Interpreter, PortHolder
 from nightly_pipeline.tools.host import LocalHostProbe, daemon_facts
+from nightly_pipeline.tools.registry_auth import Credentials
 from tests.fakes.http_server import Handler, HttpServer
+from tests.fakes.registry import FakeRegistry
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
@@ -153,6 +155,16 @@ def test_an_image_of_one_platform_is_known_by_its_configuration(probe, served):
         f"/v2/base/blobs/{digest}": (200, config),
     }
     assert probe.image_platforms(f"{host}/base:1", insecure=True) == {"linux/arm64"}
+
+
+def test_an_image_behind_a_login_is_read_with_the_login_for_its_host():
+    user, password = "reader", "planted-password-0123456789"
+    with FakeRegistry(auth="basic", login=(user, password)).running() as registry:
+        registry.add_image("base", "1", architecture="arm64")
+        probe = LocalHostProbe(login_for={registry.host: lambda: Credentials(user, password)}.__getitem__)
+        assert probe.image_platforms(f"{registry.host}/base:1", insecure=True) >= {"linux/arm64"}
+        with pytest.raises(RegistryForbidden):
+            LocalHostProbe().image_platforms(f"{registry.host}/base:1", insecure=True)
 
 
 def test_the_head_of_a_repository(probe, tmp_path):

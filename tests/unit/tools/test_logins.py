@@ -19,7 +19,7 @@ FIRST, SECOND = "localhost:5000", "localhost:5001"
 
 @pytest.fixture(autouse=True)
 def _no_home_and_no_waiting(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_USERS_OWN", tmp_path / "no-docker")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "no-docker"))
     monkeypatch.setattr(module, "_WAIT_S", 0.001)
 
 
@@ -97,6 +97,55 @@ def test_builds_get_the_primary_registrys_login_alone(settings):
     with RegistryLogins.of_primary(settings).docker_config() as folder:
         assert password_of(folder, FIRST) == "first-secret"
         assert password_of(folder, SECOND) is None
+
+
+@pytest.mark.parametrize(
+    ("base", "has_it"),
+    [
+        ("localhost:5001/base:1", True),
+        ("localhost:5002/base:1", False),
+        ("vllm/vllm-openai:1", False),
+        ("No Reference", False),
+    ],
+)
+def test_builds_get_the_login_of_the_registry_their_base_is_in(settings, base, has_it):
+    with RegistryLogins.of_builds(settings, [base]).docker_config() as folder:
+        assert password_of(folder, FIRST) == "first-secret"
+        assert password_of(folder, SECOND) == ("second" if has_it else None)
+
+
+def test_a_base_registry_whose_login_cannot_be_had_stops_no_build(settings):
+    second = settings.registries["acr"].model_copy(update={"password": None})
+    settings.registries["acr"] = second
+    with RegistryLogins.of_builds(settings, [f"{SECOND}/base:1"]).docker_config() as folder:
+        assert password_of(folder, FIRST) == "first-secret"
+        assert password_of(folder, SECOND) is None
+
+
+def test_the_users_store_is_asked_for_bases_that_are_elsewhere(settings, tmp_path, monkeypatch):
+    users = tmp_path / "users"
+    users.mkdir()
+    (users / "config.json").write_text(json.dumps({"credsStore": "desktop"}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(users))
+    bases = ["nvcr.io/nvidia/pytorch:25.10-py3", "python:3.11", f"{SECOND}/base:1"]
+    logins = RegistryLogins.of_builds(settings, bases)
+    with logins.docker_config() as folder:
+        written = json.loads((folder / "config.json").read_text())
+        logins.renew(folder)
+        assert json.loads((folder / "config.json").read_text()) == written
+    helpers = {"nvcr.io": "desktop", "https://index.docker.io/v1/": "desktop"}
+    assert written["credHelpers"] == helpers
+    assert "credsStore" not in written
+    assert written["auths"].keys() == {FIRST, SECOND}
+
+
+def test_the_users_own_folder_is_the_one_docker_goes_by(settings, tmp_path, monkeypatch):
+    users = tmp_path / "users"
+    users.mkdir()
+    (users / "config.json").write_text(json.dumps({"auths": {"nvcr.io": {"auth": "b3RoZXI6b25l"}}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(users))
+    with RegistryLogins.of_primary(settings).docker_config() as folder:
+        assert (password_of(folder, FIRST), password_of(folder, "nvcr.io")) == ("first-secret", "one")
 
 
 def test_all_logins_of_a_profile_are_those_that_have_one(settings):
