@@ -6,6 +6,8 @@ name the evidence file in the environment, and call pytest with `-p nightly_evid
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from importlib.resources import files
 
 PLUGIN_MODULE = "nightly_evidence"
@@ -13,6 +15,9 @@ PLUGIN_MODULE = "nightly_evidence"
 
 EVIDENCE_FILE_VARIABLE = "NIGHTLY_EVIDENCE_FILE"
 """Names the variable with the absolute path of the file to write; the image's user must have the right."""
+
+SELECTION_FILE_VARIABLE = "NIGHTLY_SELECTION_FILE"
+"""Names the variable with the path of a file as `selection_file` makes it; without it, everything runs."""
 
 
 def plugin_files(folder: str) -> dict[str, bytes]:
@@ -27,3 +32,12 @@ def plugin_files(folder: str) -> dict[str, bytes]:
         for file in sorted(package.iterdir(), key=lambda file: file.name)
         if file.name.endswith(".py")
     }
+
+
+def selection_file(node_ids: Iterable[str]) -> bytes:
+    """What to run, as the plugin reads it: node ids as the evidence told them, in the order they are to run in.
+
+    >>> selection_file(["unit/test_a.py::test_one[a::b]"])
+    b'["unit/test_a.py::test_one[a::b]"]'
+    """
+    return json.dumps(list(node_ids)).encode("ascii")

@@ -165,7 +165,7 @@ class Looks:
             raise NightlyError(first_line(done.message or ""), next_step=done.error.next_step)
         row = next((row for row in done.rows if row.node_id == self.test.node_id), None)
         if row is None:
-            return _Said(Finding.UNCLEAR, f"the test did not run: {done.message or done.status.value}")
+            return _Said(Finding.UNCLEAR, f"the test did not run: {done.why_not(self.test.node_id)}")
         if row.result in BAD_RESULTS:
             return _Said(Finding.BAD, _line(row), row.signature)
         if row.result not in GOOD_RESULTS:

@@ -6,7 +6,8 @@ No outcome of the night is touched: a stage stays as red as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from nightly_pipeline.model.confirmation import (
 from nightly_pipeline.model.history import BAD_RESULTS, TestIdentity, TestResult, TestRow
 from nightly_pipeline.model.outcomes import EngineFacts, ImageOutcome, ImageStatus, StageOutcome, StageStatus
 from nightly_pipeline.model.plan import Key, PlannedStage, stage_key
+from nightly_pipeline.model.untrusted import short_line
 from nightly_pipeline.steps.ports import History, LineSink
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.rerun_tests import Purpose, Rerun, in_time, rerun_tests
@@ -33,6 +35,7 @@ from nightly_pipeline.steps.stages import StageRun, StageTools
 
 RECORD_FILE = "confirmation.json"
 _FEWEST_SECONDS = 1.0
+_NAMED, _NAME_LIMIT = 3, 200  # of tests that were not there, and characters of each
 _Where = Literal["confirmation", "previous_image"]
 
 
@@ -181,10 +184,8 @@ class _Attempt:
         done = self._rerun(run, Purpose(where, self._place(where), image.source_revision))
         cut_short = run.planned.timeout_s < planned.timeout_s and done.status is StageStatus.TIMED_OUT
         rows = [self._own(row) for row in done.rows if _says_something(row, tests, cut_short=cut_short)]
-        missing = len(set(tests) - {row.node_id for row in rows})
-        if missing:
-            why = "the time was over" if cut_short else done.message or done.status.value
-            self.with_problem(f"{missing} of {len(tests)} could not be repeated: {why}")
+        for problem in _not_repeated(tests, rows, done, cut_short=cut_short):
+            self.with_problem(f"on the earlier image {problem}" if where == "previous_image" else problem)
         if rows:
             part = "-".join((where, *self.rerun.key))
             kept = self._seen_before(where, {row.node_id for row in rows})
@@ -224,6 +225,26 @@ def _says_something(row: TestRow, tests: tuple[str, ...], *, cut_short: bool) ->
     """Whether a row tells of one of these tests; what our own, shorter deadline ended tells nothing."""
     ended = row.result not in {TestResult.NOT_RUN, TestResult.COLLECTED}
     return row.node_id in tests and ended and not (cut_short and row.result is TestResult.CRASHED)
+
+
+def _not_repeated(
+    tests: Sequence[str], rows: Iterable[TestRow], done: Rerun, *, cut_short: bool
+) -> Iterator[str]:
+    """One line for each reason why tests have no row; what was not there is named, as the others ran all the same."""
+    told = {row.node_id for row in rows}
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for test in tests:
+        if test not in told:
+            over = cut_short and test not in done.absent
+            reasons["the time was over" if over else done.why_not(test)].append(test)
+    for why, missing in reasons.items():
+        names = f" ({_names(missing)})" if missing[0] in done.absent else ""
+        yield f"{len(missing)} of {len(tests)} could not be repeated{names}: {why}"
+
+
+def _names(tests: Sequence[str]) -> str:
+    more = [f"{len(tests) - _NAMED} more"] if len(tests) > _NAMED else []
+    return ", ".join([*(short_line(test, _NAME_LIMIT) for test in tests[:_NAMED]), *more])
 
 
 def _tonights_image(rerun: PlannedRerun) -> ImageOutcome:

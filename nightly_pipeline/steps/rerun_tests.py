@@ -5,10 +5,12 @@ Nothing of the night's own results is touched: what is found are rows for the hi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from nightly_pipeline.errors import NightlyError
+from nightly_pipeline.model.absence import why_absent
 from nightly_pipeline.model.evidence_rows import rows_of_stage
 from nightly_pipeline.model.history import Source, TestRow
 from nightly_pipeline.model.masking import masked
@@ -26,6 +28,7 @@ class Rerun:
         status: as a stage's: `infra_error` where nobody knows anything.
         artifacts: name -> key in the artifact store, of log and evidence.
         error: why nothing could be run; None where a container ran.
+        absent: node id -> why it was not among the tests that were collected; the others ran all the same.
     """
 
     rows: tuple[TestRow, ...]
@@ -33,6 +36,11 @@ class Rerun:
     message: str | None
     artifacts: dict[str, str]
     error: NightlyError | None = None
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+    def why_not(self, test: str) -> str:
+        """Why there is no row that tells of a test that was asked for."""
+        return self.absent.get(test) or self.message or self.status.value
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,8 @@ def rerun_tests(run: StageRun, tools: StageTools, log: LineSink, purpose: Purpos
     stage = _outcome(run, done.status, done.duration_s)
     found = rows_of_stage(done.evidence, stage, purpose.revision)
     rows = (row.model_copy(update={"source": purpose.source}) for row in found)
-    return Rerun(tuple(rows), done.status, done.message, _kept(tools, purpose.folder))
+    absent = why_absent(run.only, done.evidence)
+    return Rerun(tuple(rows), done.status, done.message, _kept(tools, purpose.folder), absent=absent)
 
 
 def in_time(run: StageRun, seconds: float) -> StageRun:

@@ -17,7 +17,13 @@ from typing import IO, Any, Literal
 from pydantic import SecretStr
 
 from nightly_pipeline.errors import NightlyError
-from nightly_pipeline.evidence_plugin import EVIDENCE_FILE_VARIABLE, PLUGIN_MODULE, plugin_files
+from nightly_pipeline.evidence_plugin import (
+    EVIDENCE_FILE_VARIABLE,
+    PLUGIN_MODULE,
+    SELECTION_FILE_VARIABLE,
+    plugin_files,
+    selection_file,
+)
 from nightly_pipeline.model.evidence import (
     StageEvidence,
     bounded_lines,
@@ -37,12 +43,14 @@ from nightly_pipeline.steps.records import NightRecords
 
 SUITE = "/opt/suite"
 PLUGIN_FOLDER = "/nightly/plugin"
+SELECTION_FILE = "/nightly/selection.json"
 RESULTS_FOLDER = "/nightly/results"
 EVIDENCE_FILE = "evidence.jsonl"
 JUNIT_FILE = "junit.xml"
 LOG_FILE = "container.log"
 NODE_IDS_FILE = "node_ids.txt"
 LABELS_VARIABLE = "NIGHTLY_IMAGE_LABELS"
+_PYTEST = ("-m", "pytest", "-p", PLUGIN_MODULE, "-p", "no:cacheprovider")
 
 WriteJUnit = Callable[[StageEvidence, Path, str, Mapping[str, str], str | None], None]
 """Writes evidence as JUnit XML to a path, as a suite of this name with these properties; last, what is not good."""
@@ -67,7 +75,7 @@ class StageTools:
 class StageRun:
     """One planned stage in one run, and the image it tests (None when there is none).
 
-    `only` names the tests to run, by node id; empty is everything the stage's markers select.
+    `only` names the tests to run, by node id and in their order; empty is everything the stage's markers select.
     """
 
     planned: PlannedStage
@@ -117,7 +125,7 @@ def container_spec(run: StageRun, tools: StageTools, config: Mapping[str, Any]) 
         image=tools.registry.reference((image and image.digest) or ""),
         entrypoint=("python3",),
         command=_pytest_arguments(run),
-        environment=_environment(planned, tools, config),
+        environment=_environment(run, tools, config),
         run_id=run.run_id,
         step="/".join(planned.key),
         platform=planned.platform,
@@ -128,35 +136,30 @@ def container_spec(run: StageRun, tools: StageTools, config: Mapping[str, Any]) 
         pids_limit=tools.pids_limit,
         shm_bytes=_bytes(planned.shm_gb),
         memlock_unlimited=planned.gpus > 0,
-        inject=plugin_files(PLUGIN_FOLDER),
+        inject=plugin_files(PLUGIN_FOLDER) | ({SELECTION_FILE: selection_file(run.only)} if run.only else {}),
         collect=RESULTS_FOLDER,
         docker_host=planned.docker_host,
     )
 
 
 def _pytest_arguments(run: StageRun) -> tuple[str, ...]:
-    what = tuple(f"{SUITE}/{node_id}" for node_id in run.only) or (SUITE,)
-    arguments = (
-        "-m",
-        "pytest",
-        "-p",
-        PLUGIN_MODULE,
-        "-p",
-        "no:cacheprovider",
-        "-m",
-        run.planned.markers,
-        *what,
-    )
-    return (*arguments, "--collect-only", "-q") if run.planned.mode == "collect" else arguments
+    """What comes after `python3`. Single tests are not among it: pytest runs none where one of them is not there."""
+    command = (*_PYTEST, "-m", run.planned.markers, SUITE)
+    if run.planned.mode == "collect":
+        return (*command, "--collect-only", "-q")
+    # Whatever is wrong with one of the tests that are asked for, or with its file, the others run.
+    return (*command, "--continue-on-collection-errors", "--maxfail=0") if run.only else command
 
 
-def _environment(planned: PlannedStage, tools: StageTools, config: Mapping[str, Any]) -> dict[str, str]:
+def _environment(run: StageRun, tools: StageTools, config: Mapping[str, Any]) -> dict[str, str]:
+    planned = run.planned
     settings = config.get("config") or {}
     own = dict(item.split("=", 1) for item in settings.get("Env") or () if "=" in item)
     return {
         **planned.environment,
         **_secrets(planned, tools),
         EVIDENCE_FILE_VARIABLE: f"{RESULTS_FOLDER}/{EVIDENCE_FILE}",
+        **({SELECTION_FILE_VARIABLE: SELECTION_FILE} if run.only else {}),
         LABELS_VARIABLE: json.dumps(settings.get("Labels") or {}, sort_keys=True),
         # The image's own search path stays; the plugin's folder comes before it.
         "PYTHONPATH": ":".join(filter(None, (PLUGIN_FOLDER, own.get("PYTHONPATH")))),

@@ -9,7 +9,8 @@ from tests.unit.evidence_plugin.case import Case, told
 from tests.unit.evidence_plugin.cases_ends import ENDS
 from tests.unit.evidence_plugin.cases_hostile import HOSTILE
 from tests.unit.evidence_plugin.cases_outcomes import OUTCOMES
+from tests.unit.evidence_plugin.cases_selection import SELECTION
 
 __all__ = ["CASES", "Case", "told"]
 
-CASES = (*OUTCOMES, *ENDS, *HOSTILE)
+CASES = (*OUTCOMES, *SELECTION, *ENDS, *HOSTILE)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from nightly_pipeline.model.outcomes import EngineFacts, StageOutcome
+from nightly_pipeline.model.requests import ContainerSpec
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.steps.stages import StageRun, StageTools, run_stage
 from nightly_pipeline.tools.junit import write_junit
@@ -68,6 +70,11 @@ def outcome_of(tools: StageTools, planned=UNIT, **fields) -> StageOutcome:
     assert tools.records.outcome(DATE, RUN_ID, planned.key) == outcome
     assert tools.logins.in_use == 0
     return outcome
+
+
+def asked_for(spec: ContainerSpec) -> list[str]:
+    """The tests a container is to run and no others, by what is put into it."""
+    return json.loads(spec.inject[spec.environment["NIGHTLY_SELECTION_FILE"]])
 
 
 def ended(tools: StageTools, files=None, planned=UNIT, **end) -> StageOutcome:

@@ -16,6 +16,7 @@ from nightly_pipeline.errors import (
     NoGpu,
     RegistryUnavailable,
 )
+from nightly_pipeline.model.absence import NOT_THERE
 from nightly_pipeline.model.bisect import Finding
 from nightly_pipeline.model.history import TestIdentity
 from nightly_pipeline.model.judgement import Commit
@@ -94,8 +95,16 @@ def test_a_nights_image_is_asked_by_running_the_one_test(world, files, finding, 
     assert look.finding is finding
     assert line in look.line
     assert not look.built
-    assert containers.specs[0].command[-1] == f"/opt/suite/{TEST.node_id}"
+    assert staging.asked_for(containers.specs[0]) == [TEST.node_id]
     assert containers.specs[0].image.endswith(world.images[DATE].digest)
+
+
+def test_an_image_from_before_the_test_cannot_tell_and_says_so(world):
+    nothing = staging.lines(session(), *collected(), finish(5))
+    world, _ = leaving(world, nothing, exit_code=5)
+    look = world.at_night(DATE)
+    assert (look.finding, look.line) == (Finding.UNCLEAR, f"the test did not run: {NOT_THERE}")
+    assert world.history.parts == {}
 
 
 def test_what_was_seen_is_remembered_as_a_search(world):

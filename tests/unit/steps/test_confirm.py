@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nightly_pipeline.errors import ContainerError, DiskFull, EnvironmentNotReady, RegistryUnavailable
+from nightly_pipeline.model.absence import NOT_THERE
 from nightly_pipeline.model.confirmation import Limits, PlannedRerun
 from nightly_pipeline.model.history import TestResult
 from nightly_pipeline.steps.confirm import RECORD_FILE, ConfirmTools, confirm
@@ -17,7 +18,7 @@ from tests.factories import DATE, RUN_ID, stage
 from tests.fakes.containers import FakeContainers
 from tests.fakes.history import MemoryHistory
 from tests.history_rows import row
-from tests.unit.model.evidence_streams import FILE, collected, finish, ran, session, start
+from tests.unit.model.evidence_streams import FILE, collected, finish, line, ran, session, start
 from tests.unit.steps import staging
 
 ONE, TWO = f"{FILE}::test_one", f"{FILE}::test_two"
@@ -120,7 +121,7 @@ def added(world: World) -> list[tuple]:
 def test_failures_run_again_on_their_image_and_what_is_bad_again_on_the_last_good_one(world):
     found = world.confirm()
     assert world.images() == [world.tonight, world.before]
-    assert [spec.command[-1] for spec in world.containers.specs] == [f"/opt/suite/{TWO}", f"/opt/suite/{ONE}"]
+    assert [staging.asked_for(spec) for spec in world.containers.specs] == [[ONE, TWO], [ONE]]
     assert found.again == {ONE: FAILED, TWO: PASSED}
     assert (found.previous, found.previous_digest) == ({ONE: PASSED}, world.before)
     assert (found.notes, found.problems) == ((), ())
@@ -244,6 +245,54 @@ def test_a_test_that_an_others_end_left_no_turn_is_not_repeated_and_it_is_said(w
     found = world.confirm()
     assert found.again == {ONE: PASSED}
     assert "1 of 2 could not be repeated" in found.problems[0]
+
+
+def test_a_test_that_is_not_there_is_named_and_the_others_are_repeated(world):
+    world.containers.by_digest[world.tonight] = evidence(test_one="failed")
+    found = world.confirm()
+    assert (found.again, found.previous) == ({ONE: FAILED}, {ONE: PASSED})
+    assert found.problems == (f"1 of 2 could not be repeated ({TWO}): {NOT_THERE}",)
+    assert {(source, test) for source, test, *_ in added(world)} == {
+        ("confirmation", ONE),
+        ("previous_image", ONE),
+    }
+
+
+def test_a_test_that_is_not_in_the_earlier_image_is_said_to_be_missing_there(world):
+    world.containers.by_digest[world.before] = staging.lines(session(), *collected(), finish(5))
+    found = world.confirm()
+    assert (found.again, found.previous) == ({ONE: FAILED, TWO: PASSED}, {})
+    assert found.problems == (f"on the earlier image 1 of 1 could not be repeated ({ONE}): {NOT_THERE}",)
+
+
+def test_where_nothing_was_selected_nothing_is_known(world):
+    world.containers.by_digest[world.tonight] = staging.lines(session(), *collected(), finish(5))
+    world.containers.exit_code = 5
+    found = world.confirm()
+    assert (found.again, added(world)) == ({}, [])
+    assert found.problems == (f"2 of 2 could not be repeated ({ONE}, {TWO}): {NOT_THERE}",)
+
+
+def test_every_reason_is_told_and_a_long_list_of_tests_is_cut(world):
+    gone = [f"unit/test_b.py::test_\n{number}[{'x' * 1000}]" for number in range(5)]
+    broken = line("collect_error", node_id="unit/test_c.py", message="ImportError: no", longrepr="")
+    world.containers.by_digest[world.tonight] = staging.lines(
+        session(), broken, *collected("test_one"), *ran("test_one"), finish(1)
+    )
+    missing, uncollected = world.confirm(ONE, *gone, "unit/test_c.py::test_it").problems
+    assert missing.startswith("5 of 7 could not be repeated (unit/test_b.py::test_ 0[xxx")
+    assert missing.endswith(f"…, 2 more): {NOT_THERE}")
+    assert len(missing) < 1000
+    assert uncollected == (
+        "1 of 7 could not be repeated (unit/test_c.py::test_it): "
+        "unit/test_c.py could not be collected: ImportError: no"
+    )
+
+
+def test_a_collection_that_was_not_seen_whole_says_of_no_test_that_it_is_not_there(world):
+    world.containers.by_digest[world.tonight] = staging.lines(session(), line("internal_error", message="x"))
+    found = world.confirm()
+    assert found.problems == ("2 of 2 could not be repeated: pytest failed inside: x",)
 
 
 def test_a_test_that_skips_when_it_is_repeated_is_neither_good_nor_bad(world):

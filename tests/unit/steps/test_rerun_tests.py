@@ -10,7 +10,7 @@ from nightly_pipeline.model.outcomes import StageStatus
 from nightly_pipeline.steps.rerun_tests import Purpose, in_time, rerun_tests
 from tests.factories import DATE, RUN_ID
 from tests.fakes.containers import FakeContainers
-from tests.unit.steps.staging import UNIT, failing, make_tools, stage_run
+from tests.unit.steps.staging import UNIT, asked_for, failing, make_tools, stage_run
 
 PURPOSE = Purpose("confirmation", f"{DATE}/{RUN_ID}/vllm/amd64/unit/confirmation", revision="c0ffee")
 ODD = "unit/test_a.py::test_b[<script> and $HOME]"
@@ -30,12 +30,22 @@ def rerun(tools, *node_ids):
 def test_only_the_named_tests_are_asked_for_by_their_markers_too(tools):
     rerun(tools, "unit/test_a.py::test_one", ODD)
     (spec,) = tools.containers.specs
-    assert spec.command[-4:] == (
+    assert asked_for(spec) == ["unit/test_a.py::test_one", ODD]
+    assert spec.command[-5:] == (
         "-m",
         UNIT.markers,
-        "/opt/suite/unit/test_a.py::test_one",
-        f"/opt/suite/{ODD}",
+        "/opt/suite",
+        "--continue-on-collection-errors",
+        "--maxfail=0",
     )
+
+
+def test_very_many_tests_do_not_make_a_long_command_line_or_environment(tools):
+    names = [f"unit/test_a.py::test_it[{'x' * 1000}-{number}]" for number in range(5000)]
+    rerun(tools, *names)
+    (spec,) = tools.containers.specs
+    assert asked_for(spec) == names
+    assert len(str(spec.command)) + len(str(spec.environment)) < 2000
 
 
 def test_what_became_of_each_is_a_row_that_says_why_it_ran(tools):
