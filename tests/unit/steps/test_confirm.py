@@ -2,120 +2,36 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nightly_pipeline.errors import ContainerError, DiskFull, EnvironmentNotReady, RegistryUnavailable
-from nightly_pipeline.model.absence import NOT_THERE
-from nightly_pipeline.model.confirmation import Limits, PlannedRerun
-from nightly_pipeline.model.history import TestResult
-from nightly_pipeline.steps.confirm import RECORD_FILE, ConfirmTools, confirm
+from nightly_pipeline.model.confirmation import Limits
+from nightly_pipeline.steps.confirm import RECORD_FILE
 from tests.factories import DATE, RUN_ID, stage
-from tests.fakes.containers import FakeContainers
-from tests.fakes.history import MemoryHistory
-from tests.history_rows import row
-from tests.unit.model.evidence_streams import FILE, collected, finish, line, ran, session, start
+from tests.unit.model.evidence_streams import collected, finish, ran, session, start
 from tests.unit.steps import staging
-
-ONE, TWO = f"{FILE}::test_one", f"{FILE}::test_two"
-FOLDER = f"{staging.FOLDER}/confirmation"
-LAST_NIGHT = "2026-11-19"
-PASSED, FAILED, CRASHED, SKIPPED = (TestResult(word) for word in ("passed", "failed", "crashed", "skipped"))
-
-
-def evidence(**results: str) -> dict[str, bytes]:
-    runs = [text for name, result in results.items() for text in ran(name, result)]
-    return staging.lines(session(), *collected(*results), *runs, finish(int("failed" in results.values())))
-
-
-@dataclass
-class ByImage(FakeContainers):
-    """Each image's container leaves its own evidence."""
-
-    by_digest: dict[str, dict[str, bytes]] = field(default_factory=dict)
-
-    def run(self, spec, *, workspace, log):
-        self.files = self.by_digest[spec.image.partition("@")[2]]
-        return super().run(spec, workspace=workspace, log=log)
-
-
-@dataclass
-class World:
-    """A night with two new failures, on an image; both were good on last night's."""
-
-    tools: ConfirmTools
-    stage_tools: staging.StageTools
-    containers: ByImage
-    tonight: str
-    before: str
-    limits: Limits = field(default_factory=Limits)
-
-    @property
-    def history(self) -> MemoryHistory:
-        return self.tools.history
-
-    @property
-    def kept(self) -> dict[str, bytes]:
-        return self.stage_tools.records.store.kept
-
-    def confirm(self, *tests: str, **plan):
-        bad = stage(status="failed", image_digest=self.tonight, engine=staging.ENGINE)
-        rerun = PlannedRerun(**{"stage": bad, "tests": tests or (ONE, TWO), "revision": "c0ffee", **plan})
-        (found,) = confirm([rerun], self.tools, self.limits)
-        return found
-
-    def images(self) -> list[str]:
-        return [spec.image.partition("@")[2] for spec in self.containers.specs]
+from tests.unit.steps.confirming import (
+    CRASHED,
+    FAILED,
+    FOLDER,
+    LAST_NIGHT,
+    ONE,
+    PASSED,
+    SKIPPED,
+    TWO,
+    World,
+    added,
+    evidence,
+    make_world,
+)
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    containers = ByImage()
-    stages = replace(staging.make_tools(tmp_path), containers=containers)
-    tonight, before = (
-        stages.registry.add_image("linux/amd64", labels={"io.nightly.engine": "mock", "night": night})
-        for night in ("tonight", "before")
-    )
-    containers.by_digest = {
-        tonight: evidence(test_one="failed", test_two="passed"),
-        before: evidence(test_one="passed"),
-    }
-    containers.exit_code = 1
-    history = MemoryHistory()
-    was = {"date": LAST_NIGHT, "run_id": "last", "image_digest": before, "source_revision": "beef"}
-    engine = {"engine": "vllm 0.0.9", "engine_kind": "mock"}
-    history.add(
-        [row(ONE, **was, **engine), row(TWO, **was, **engine)], date=LAST_NIGHT, run_id="last", part="x"
-    )
-
-    @contextmanager
-    def workspace(run_id, key):
-        folder = tmp_path / run_id / "-".join(key)
-        folder.mkdir(parents=True)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder)
-
-    tools = ConfirmTools(
-        stages={staging.UNIT.key: staging.UNIT},
-        run_id="confirming",
-        records=stages.records,
-        history=history,
-        stage_tools=lambda folder: replace(stages, workspace=folder),
-        workspace=workspace,
-        log=lambda _line: None,
-    )
-    return World(tools, stages, containers, tonight, before)
-
-
-def added(world: World) -> list[tuple]:
-    rows = [one for key, part in world.history.parts.items() if key[1] != "last" for one in part]
-    return [(one.source, one.node_id, one.result, one.image_digest, one.source_revision) for one in rows]
+    return make_world(tmp_path)
 
 
 def test_failures_run_again_on_their_image_and_what_is_bad_again_on_the_last_good_one(world):
@@ -245,54 +161,6 @@ def test_a_test_that_an_others_end_left_no_turn_is_not_repeated_and_it_is_said(w
     found = world.confirm()
     assert found.again == {ONE: PASSED}
     assert "1 of 2 could not be repeated" in found.problems[0]
-
-
-def test_a_test_that_is_not_there_is_named_and_the_others_are_repeated(world):
-    world.containers.by_digest[world.tonight] = evidence(test_one="failed")
-    found = world.confirm()
-    assert (found.again, found.previous) == ({ONE: FAILED}, {ONE: PASSED})
-    assert found.problems == (f"1 of 2 could not be repeated ({TWO}): {NOT_THERE}",)
-    assert {(source, test) for source, test, *_ in added(world)} == {
-        ("confirmation", ONE),
-        ("previous_image", ONE),
-    }
-
-
-def test_a_test_that_is_not_in_the_earlier_image_is_said_to_be_missing_there(world):
-    world.containers.by_digest[world.before] = staging.lines(session(), *collected(), finish(5))
-    found = world.confirm()
-    assert (found.again, found.previous) == ({ONE: FAILED, TWO: PASSED}, {})
-    assert found.problems == (f"on the earlier image 1 of 1 could not be repeated ({ONE}): {NOT_THERE}",)
-
-
-def test_where_nothing_was_selected_nothing_is_known(world):
-    world.containers.by_digest[world.tonight] = staging.lines(session(), *collected(), finish(5))
-    world.containers.exit_code = 5
-    found = world.confirm()
-    assert (found.again, added(world)) == ({}, [])
-    assert found.problems == (f"2 of 2 could not be repeated ({ONE}, {TWO}): {NOT_THERE}",)
-
-
-def test_every_reason_is_told_and_a_long_list_of_tests_is_cut(world):
-    gone = [f"unit/test_b.py::test_\n{number}[{'x' * 1000}]" for number in range(5)]
-    broken = line("collect_error", node_id="unit/test_c.py", message="ImportError: no", longrepr="")
-    world.containers.by_digest[world.tonight] = staging.lines(
-        session(), broken, *collected("test_one"), *ran("test_one"), finish(1)
-    )
-    missing, uncollected = world.confirm(ONE, *gone, "unit/test_c.py::test_it").problems
-    assert missing.startswith("5 of 7 could not be repeated (unit/test_b.py::test_ 0[xxx")
-    assert missing.endswith(f"…, 2 more): {NOT_THERE}")
-    assert len(missing) < 1000
-    assert uncollected == (
-        "1 of 7 could not be repeated (unit/test_c.py::test_it): "
-        "unit/test_c.py could not be collected: ImportError: no"
-    )
-
-
-def test_a_collection_that_was_not_seen_whole_says_of_no_test_that_it_is_not_there(world):
-    world.containers.by_digest[world.tonight] = staging.lines(session(), line("internal_error", message="x"))
-    found = world.confirm()
-    assert found.problems == ("2 of 2 could not be repeated: pytest failed inside: x",)
 
 
 def test_a_test_that_skips_when_it_is_repeated_is_neither_good_nor_bad(world):
