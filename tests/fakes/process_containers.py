@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from nightly_pipeline.model.requests import ContainerResult, ContainerSpec
@@ -18,11 +19,9 @@ class ProcessContainers:
 
     Attributes:
         root: holds what the image would; what is injected is put into it.
-        output: what the processes printed.
     """
 
     root: Path
-    output: list[str] = field(default_factory=list)
 
     def run(self, spec: ContainerSpec, *, workspace: Path, log: LineSink) -> ContainerResult:
         for name, content in spec.inject.items():
@@ -30,8 +29,8 @@ class ProcessContainers:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         workspace.mkdir(parents=True)
-        # What is collected ends in the workspace at once, so nothing of one run is left for the next.
-        place = {spec.collect or "": str(workspace)}
+        # What is collected is written to the workspace at once, so nothing of one run is left for the next.
+        place = {spec.collect: str(workspace)} if spec.collect else {}
         ended = subprocess.run(
             [sys.executable, *(self._inside(argument, place) for argument in spec.command)],
             cwd=self._inside(spec.working_dir or "/", place),
@@ -43,15 +42,15 @@ class ProcessContainers:
             timeout=spec.deadline_s,
             check=False,
         )
-        self.output += (ended.stdout + ended.stderr).splitlines()
-        for line in self.output:
+        for line in (ended.stdout + ended.stderr).splitlines():
             log(line)
         return ContainerResult(
             ended.returncode, timed_out=False, out_of_memory=False, duration_s=1.0, collected=workspace
         )
 
-    def _inside(self, text: str, places: dict[str, str] | None = None) -> str:
+    def _inside(self, text: str, places: Mapping[str, str] | None = None) -> str:
+        """A path of the container as one of this machine; any other text as it is."""
         for outer, inner in (places or {}).items():
-            if outer and text.startswith(outer):
-                return inner + text[len(outer) :]
+            if text.startswith(outer):
+                return inner + text.removeprefix(outer)
         return f"{self.root}{text}" if text.startswith("/") else text
