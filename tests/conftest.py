@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.clock import stay_in_one_day
+
 TESTS = Path(__file__).parent
 # What takes longest begins first, else one worker is left alone with it at the end.
 FIRST = ("e2e", "integration", "ui", "unit/evidence_plugin", "unit/tools", "unit/commands")
@@ -36,3 +38,10 @@ def place(file: Path) -> int:
     """How early a file begins."""
     name = file.relative_to(TESTS).as_posix()
     return next((number for number, room in enumerate(FIRST) if name.startswith(f"{room}/")), len(FIRST))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let no test of a few seconds begin in one day and end in the next. Modules of nights see to that themselves."""
+    if TESTS / "e2e" not in item.path.parents:
+        stay_in_one_day(30)

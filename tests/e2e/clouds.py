@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,11 +24,12 @@ _PLANTED = (ACCESS_KEY, SECRET_KEY, CLIENT_SECRET, TOKEN_PASSWORD)
 
 @dataclass(frozen=True)
 class CloudNight:
-    """The place, both clouds, and everything the command has said so far."""
+    """The place, both clouds, where the command makes its temporary folders, and everything it has said so far."""
 
     small: SmallNight
     ecr: EcrServer
     acr: AcrServer
+    temporary: Path
     said: list[str] = field(default_factory=list)
 
     def nightly(self, *arguments: str, expect: int | None = 0, timeout_s: float = 550) -> str:
@@ -61,7 +63,11 @@ class CloudNight:
 @contextmanager
 def cloud_night(folder: Path) -> Iterator[CloudNight]:
     """Both clouds, running, and a profile that names them."""
-    with ecr_server(folder / "ecr") as ecr, acr_server(folder / "acr") as acr:
+    with (
+        ecr_server(folder / "ecr") as ecr,
+        acr_server(folder / "acr") as acr,
+        tempfile.TemporaryDirectory(prefix="clouds-") as temporary,
+    ):
         small = make_night(folder / "night", ("vllm",), _ONE_STAGE)
         profile = yaml.safe_load(small.profile.read_text())
         profile["registries"] = {
@@ -91,5 +97,5 @@ def cloud_night(folder: Path) -> Iterator[CloudNight]:
         }
         small.profile.write_text(yaml.safe_dump(profile))
         small.variables.update(ecr.environment, **acr.entra.environment)
-        small.variables["NIGHTLY_REGISTRY_MIRROR_PASSWORD"] = TOKEN_PASSWORD
-        yield CloudNight(small, ecr, acr)
+        small.variables.update(NIGHTLY_REGISTRY_MIRROR_PASSWORD=TOKEN_PASSWORD, TMPDIR=temporary)
+        yield CloudNight(small, ecr, acr, Path(temporary))

@@ -17,12 +17,15 @@ import httpx
 import pytest
 import yaml
 
+from tests.clock import stay_in_one_day
 from tests.fakes.slack_server import FakeSlack
-from tests.registries import ACR, ECR, empty_repository, read_manifest
+from tests.registries import ACR, BUSY_S, ECR, empty_repository, read_manifest
 
 ROOT = Path(__file__).parents[2]
 NIGHTLY = ROOT / ".venv" / "bin" / "nightly"
 PROFILE = "small.yaml"
+A_MODULE_S = 300
+"""How long the nights of a module take."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,9 @@ def config_of(host: str, repository: str, digest: str) -> dict:
         assert len(real) == 1
         return config_of(host, repository, real[0]["digest"])
     blob = httpx.get(
-        f"http://{host}/v2/{repository}/blobs/{document['config']['digest']}", follow_redirects=True
+        f"http://{host}/v2/{repository}/blobs/{document['config']['digest']}",
+        follow_redirects=True,
+        timeout=BUSY_S,
     )
     return blob.json()
 
@@ -142,7 +147,8 @@ def empty_registries(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder for one module's nights; what they pushed goes when the module is done."""
+    """A folder for one module's nights, all of one day; what they pushed goes when the module is done."""
+    stay_in_one_day(A_MODULE_S)
     folder = tmp_path_factory.mktemp("night")
     yield folder
     empty_registries(folder)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,12 @@ import dagster as dg
 import httpx
 import pytest
 
+from tests.clock import days_ago
 from tests.e2e.conftest import SmallNight, git, make_night, manifest
 from tests.registries import ACR, ECR
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow]
 
-TODAY = datetime.now(UTC).date()
-LAST_NIGHT = (TODAY - timedelta(days=1)).isoformat()
 ONE_STAGE = {
     "architectures": {"arm64": None},
     "frameworks": {"vllm": {"overrides": None}},
@@ -88,7 +86,7 @@ def nights(place: Path) -> Nights:
     """A good night, four commits of which the third breaks a test, and a bad night."""
     small = make_night(place, ("vllm",), ONE_STAGE)
     made = [commit(small, "Ask for the answer", **GOOD)]
-    small.nightly("run", "--date", LAST_NIGHT, "--revision", made[0])
+    small.nightly("run", "--date", days_ago(1), "--revision", made[0])
     made += [commit(small, subject, **GOOD) for subject in ("Say why", "Think again")]
     made += [commit(small, subject, **BAD) for subject in ("Move the answer", "Write it down")]
     licence(small, "over")
@@ -103,7 +101,7 @@ def night(nights: Nights) -> SmallNight:
 
 @pytest.fixture(scope="module")
 def last_night(night: SmallNight) -> dict[str, Any]:
-    return night.report("--date", LAST_NIGHT)
+    return night.report("--date", days_ago(1))
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +199,7 @@ def test_log_and_evidence_of_the_reruns_are_kept(
 def test_a_green_night_repeats_nothing_and_a_red_one_before_its_summary(
     night: SmallNight, report: dict[str, Any]
 ) -> None:
-    assert summaries(night, LAST_NIGHT) == [{"nightly_summary"}]
+    assert summaries(night, days_ago(1)) == [{"nightly_summary"}]
     assert summaries(night, report["date"]) == [{"confirmed_failures", "nightly_summary"}]
 
 
@@ -230,8 +228,8 @@ def test_the_search_names_the_commit_its_author_and_the_line_of_the_log(
 
 def test_the_ends_were_asked_without_building_and_two_commits_were_built(found: dict[str, Any]) -> None:
     assert [(look["name"], look["finding"]) for look in found["looks"] if not look["built"]] == [
-        (TODAY.isoformat(), "bad"),
-        (LAST_NIGHT, "good"),
+        (days_ago(0), "bad"),
+        (days_ago(1), "good"),
     ]
     assert sum(look["built"] for look in found["looks"]) == 2
 
@@ -260,11 +258,13 @@ def test_a_good_night_whose_image_is_gone_is_built_from_its_commit(
     nights: Nights, found: dict[str, Any]
 ) -> None:
     night = nights.small
-    (digest,) = {look["digest"] for look in found["looks"] if look["name"] == LAST_NIGHT}
-    httpx.delete(f"http://{ECR}/v2/{night.repository}/manifests/{digest}", trust_env=False).raise_for_status()
+    (digest,) = {look["digest"] for look in found["looks"] if look["name"] == days_ago(1)}
+    httpx.delete(
+        f"http://{ECR}/v2/{night.repository}/manifests/{digest}", trust_env=False, timeout=120
+    ).raise_for_status()
     again = json.loads(night.nightly("bisect", BROKEN, "--restart", "--format", "json"))
     assert [one["revision"] for one in again["culprits"]] == [nights.commits[3]]
-    (end,) = [look for look in again["looks"] if look["name"] == LAST_NIGHT]
+    (end,) = [look for look in again["looks"] if look["name"] == days_ago(1)]
     assert (end["finding"], end["built"]) == ("good", True)
 
 
@@ -276,7 +276,7 @@ def test_a_run_is_repeated_on_its_own_commit_and_moves_no_tag_of_a_newer_night(
 ) -> None:
     licence(nights.small, "valid")
     nights.small.nightly("rerun", last_night["run_id"][:8])
-    again = nights.small.report("--date", LAST_NIGHT)
+    again = nights.small.report("--date", days_ago(1))
     assert again["run_id"] != last_night["run_id"]
     assert again["source_revision"] == last_night["source_revision"] == nights.commits[0]
     assert again["status"] == "green"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import dagster as dg
 import httpx
 import pytest
 
+from tests.clock import days_ago
 from tests.e2e.conftest import make_night, manifest
 from tests.e2e.deployed import Deployment, command, deployment
 from tests.registries import ACR, ECR
@@ -20,7 +20,6 @@ from tests.servers import LOCATION, SUMMARY_TAG, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
 
-TONIGHT = datetime.now(UTC).date().isoformat()
 ONE_STAGE = {
     "architectures": {"arm64": None},
     "frameworks": {"vllm": {"overrides": None}},
@@ -50,7 +49,9 @@ def run(deployed: Deployment) -> dg.DagsterRun:
 
 def graphql(deployed: Deployment, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
     url = f"http://127.0.0.1:{deployed.port}/graphql"
-    answer = httpx.post(url, json={"query": query, "variables": variables or {}}, timeout=60, trust_env=False)
+    answer = httpx.post(
+        url, json={"query": query, "variables": variables or {}}, timeout=180, trust_env=False
+    )
     document = answer.json()
     assert "errors" not in document, document["errors"]
     return document["data"]
@@ -61,7 +62,7 @@ def launch(deployed: Deployment, job: str) -> str:
         "mode": "default",
         "runConfigData": "{}",
         "selector": {**LOCATION, "pipelineName": job},
-        "executionMetadata": {"tags": [{"key": "dagster/partition", "value": TONIGHT}]},
+        "executionMetadata": {"tags": [{"key": "dagster/partition", "value": days_ago(0)}]},
     }
     answer = graphql(deployed, LAUNCH, {"params": params})["launchPipelineExecution"]
     assert answer["__typename"] == "LaunchRunSuccess", answer
@@ -74,7 +75,7 @@ def ended(deployed: Deployment, run_id: str) -> dg.DagsterRun:
             found = instance.get_run_by_id(run_id)
         return found if found is not None and found.is_finished else None
 
-    return wait_for(f"the end of run {run_id}", look, within_s=300)
+    return wait_for(f"the end of run {run_id}", look, within_s=500)
 
 
 def what_happened(deployed: Deployment, run_id: str) -> str:
@@ -99,7 +100,7 @@ def test_a_run_is_a_container_of_its_own_and_leaves_none_behind(
     assert run.status is dg.DagsterRunStatus.SUCCESS, what_happened(deployed, run.run_id)
     assert run.tags["docker/container_id"]
     assert run.tags["dagster/image"] == "nightly-pipeline:test"
-    wait_for("its removal", lambda: not containers(f"label=dagster/run_id={run.run_id}"), within_s=30)
+    wait_for("its removal", lambda: not containers(f"label=dagster/run_id={run.run_id}"), within_s=200)
     assert containers(f"label=io.nightly.run-id={run.run_id}") == []
 
 
@@ -124,7 +125,7 @@ def test_the_daemon_summarises_it_in_a_container_too(deployed: Deployment, run: 
         with deployed.instance() as instance:
             return list(instance.get_runs(dg.RunsFilter(tags={SUMMARY_TAG: run.run_id})))
 
-    (summary,) = wait_for("its summary", look, within_s=120)
+    (summary,) = wait_for("its summary", look, within_s=400)
     done = ended(deployed, summary.run_id)
     assert done.status is dg.DagsterRunStatus.SUCCESS
     assert done.tags["docker/container_id"] != run.tags["docker/container_id"]
@@ -132,7 +133,7 @@ def test_the_daemon_summarises_it_in_a_container_too(deployed: Deployment, run: 
 
 def test_a_cancelled_run_ends_what_it_started(deployed: Deployment, run: dg.DagsterRun) -> None:
     run_id = launch(deployed, "nightly_vllm")
-    wait_for("its test container", lambda: containers(f"label=io.nightly.run-id={run_id}"), within_s=240)
+    wait_for("its test container", lambda: containers(f"label=io.nightly.run-id={run_id}"), within_s=500)
     graphql(deployed, "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }", {"id": run_id})
     assert ended(deployed, run_id).status is dg.DagsterRunStatus.CANCELED
     wait_for(

@@ -68,7 +68,7 @@ def containers_of(night: SmallNight) -> list[str]:
         client.close()
 
 
-def wait_for(what: str, is_so: Callable[[], bool], deadline_s: float = 180) -> None:
+def wait_for(what: str, is_so: Callable[[], bool], deadline_s: float = 400) -> None:
     end = time.monotonic() + deadline_s
     while not is_so():
         assert time.monotonic() < end, f"{what} did not happen within {deadline_s} s"
@@ -84,7 +84,7 @@ def test_ctrl_c_ends_the_containers_and_leaves_a_cancelled_stage(
 ) -> None:
     wait_for("the stage's container", lambda: is_testing(night))
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 130, output
     assert containers_of(night) == []
     report = night.report()
@@ -101,7 +101,7 @@ def test_a_killed_run_is_marked_and_its_container_removed_when_the_next_starts(
 ) -> None:
     wait_for("the stage's container", lambda: is_testing(night))
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=20)
+    process.communicate(timeout=300)
     killed = night.report()
     assert killed["status"] != "green"
     assert {stage["status"] for stage in killed["stages"]} <= {"not_run", "infra_error", "cancelled"}

@@ -106,7 +106,7 @@ def test_a_killed_night_is_continued_in_the_same_message(night: SmallNight, slac
         argv, cwd=ROOT, env=night.environment(), stdout=subprocess.PIPE, text=True
     ) as process:
         wait_for("the stage's container", lambda: is_testing(night))
-        wait_for("the message", lambda: ": running" in only_message(slack)[1]["text"], deadline_s=30)
+        wait_for("the message", lambda: ": running" in only_message(slack)[1]["text"])
         os.kill(process.pid, signal.SIGKILL)
     assert not announcement(night).final
 
@@ -126,7 +126,7 @@ def test_a_killed_night_is_continued_in_the_same_message(night: SmallNight, slac
 def test_an_outage_is_made_up_for_by_the_next_command(night: SmallNight, slack: FakeSlack) -> None:
     told = announcement(night)
     for method in ("chat.postMessage", "chat.update"):
-        slack.will_answer(method, *[Answer.refusal("invalid_auth")] * 200)
+        slack.will_answer(method, *[Answer.refusal("invalid_auth")] * 10_000)
     night.nightly("run", "--images-only", "--reuse")
     assert not announcement(night).final
     assert announcement(night).failures > 0

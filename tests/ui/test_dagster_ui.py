@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -12,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from playwright.sync_api import Error as PageError
 
-from tests.e2e.conftest import empty_registries, make_night, manifest
+from tests.clock import days_ago, stay_in_one_day
+from tests.e2e.conftest import A_MODULE_S, empty_registries, make_night, manifest
 from tests.registries import ECR
 from tests.servers import Servers, dagster_servers, wait_for
 
@@ -25,7 +25,6 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 
-TONIGHT = datetime.now(UTC).date().isoformat()
 ONE_CELL = {
     "architectures": {"arm64": None},
     "frameworks": {"vllm": {"overrides": None}},
@@ -81,7 +80,7 @@ class Person:
         self.tab.get_by_role("button", name=button).first.click()
         dialog = self.tab.get_by_role("dialog")
         dialog.get_by_role("button", name="Latest").click()
-        expect(dialog.get_by_text(TONIGHT).first).to_be_visible()
+        expect(dialog.get_by_text(days_ago(0)).first).to_be_visible()
         dialog.get_by_role("button", name=re.compile("^Launch")).click()
         launched = wait_for(
             "the run that was clicked for",
@@ -94,6 +93,7 @@ class Person:
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    stay_in_one_day(A_MODULE_S)
     night = make_night(tmp_path_factory.mktemp("night"), ("vllm",), ONE_CELL)
     with dagster_servers(night) as running:
         yield running
@@ -155,14 +155,14 @@ def test_a_group_opens_into_its_cell(person: Person) -> None:
 def test_one_asset_is_materialized_by_clicking(servers: Servers, clicked: dict[str, dg.DagsterRun]) -> None:
     run = clicked["asset"]
     assert run.status is dg.DagsterRunStatus.SUCCESS
-    assert run.tags["dagster/partition"] == TONIGHT
+    assert run.tags["dagster/partition"] == days_ago(0)
     assert set(materialized(servers, run)) == {"source_revision"}
 
 
 def test_a_cell_is_materialized_by_clicking(servers: Servers, clicked: dict[str, dg.DagsterRun]) -> None:
     run = clicked["cell"]
     assert run.status is dg.DagsterRunStatus.SUCCESS
-    assert run.tags["dagster/partition"] == TONIGHT
+    assert run.tags["dagster/partition"] == days_ago(0)
     events = materialized(servers, run)
     assert set(events) == CELL
     digest = events["runtime_image"].metadata["digest"].value
@@ -179,7 +179,7 @@ def test_the_images_page_shows_its_digest_tags_and_status(
     person.visit("/assets/vllm/amd64/runtime_image", until=digest)
     assert digest.startswith("sha256:")
     assert f"nightly-vllm-amd64-run-{clicked['cell'].run_id[:8]}" in tags
-    for text in (tags, "built", TONIGHT, "mock vllm 0.1.0", "slowest_steps"):
+    for text in (tags, "built", days_ago(0), "mock vllm 0.1.0", "slowest_steps"):
         expect(person.shown(text)).to_be_visible()
     person.keep("image")
     assert person.complaints == []

@@ -17,15 +17,12 @@ from nightly_pipeline.model.dates import night_start
 from nightly_pipeline.model.freshness import FreshnessState
 from nightly_pipeline.planning import make_plan
 from nightly_pipeline.settings import Settings, load_settings
+from tests.clock import today
 from tests.fakes.slack_server import TOKEN, Answer, FakeSlack
 
-NOW = datetime.now(UTC)
-# Whatever the hour: a night that ends now is of the newest date whose night has begun.
-TONIGHT = (NOW if night_start(NOW.date()) <= NOW else NOW - timedelta(days=1)).date()
 A_DAY = timedelta(days=1)
 SMALL = {
     "extends": "local",
-    "go_live": (TONIGHT - timedelta(days=90)).isoformat(),
     "table": {
         "frameworks": {"sglang": None, "trtllm": None, "vllm": {"overrides": None}},
         "architectures": {"arm64": None},
@@ -34,10 +31,15 @@ SMALL = {
 }
 
 
+def tonight() -> date:
+    """Whatever the hour: a night that ends now is of the newest date whose night has begun."""
+    return today() if night_start(today()) <= datetime.now(UTC) else today() - A_DAY
+
+
 @pytest.fixture
 def profile(tmp_path: Path) -> Path:
     path = tmp_path / "small.yaml"
-    path.write_text(yaml.safe_dump(SMALL))
+    path.write_text(yaml.safe_dump({**SMALL, "go_live": (tonight() - timedelta(days=90)).isoformat()}))
     return path
 
 
@@ -68,27 +70,27 @@ def job(settings: Settings) -> dg.JobDefinition:
     return dg.Definitions(assets=assets, jobs=[dg.define_asset_job("nightly")]).resolve_job_def("nightly")
 
 
-def run_night(instance, job, night: date = TONIGHT, *, keys: int | None = None, **tags: str) -> str:
+def run_night(instance, job, night: date | None = None, *, keys: int | None = None, **tags: str) -> str:
     selection = sorted(job.asset_layer.selected_asset_keys)[:keys]
     result = job.execute_in_process(
         instance=instance,
-        tags={"dagster/partition": night.isoformat(), **tags},
+        tags={"dagster/partition": (night or tonight()).isoformat(), **tags},
         asset_selection=selection,
         raise_on_error=False,
     )
     return result.run_id
 
 
-def start_night(instance, job, night: date = TONIGHT, **tags: str) -> dg.DagsterRun:
+def start_night(instance, job, night: date | None = None, **tags: str) -> dg.DagsterRun:
     return instance.create_run_for_job(
         job_def=job,
-        tags={"dagster/partition": night.isoformat(), **tags},
+        tags={"dagster/partition": (night or tonight()).isoformat(), **tags},
         status=dg.DagsterRunStatus.STARTED,
     )
 
 
 def test_a_whole_night_that_ended_is_finished_whatever_its_verdict(settings, instance, job) -> None:
-    green = run_night(instance, job, TONIGHT - A_DAY)
+    green = run_night(instance, job, tonight() - A_DAY)
     assert freshness_of(instance, settings).last.run_id == green
     red = run_night(instance, job, fails="runtime_image")
     found = freshness_of(instance, settings)
@@ -102,7 +104,7 @@ def test_twenty_six_hours_later_it_is_late(settings, instance, job) -> None:
     found = freshness_of(instance, settings)
     assert found.deadline - found.last.ended_at == timedelta(hours=26)
     assert freshness_of(instance, settings, now=found.deadline + timedelta(minutes=1)).late
-    assert not freshness_of(instance, settings, now=NOW + A_DAY * 3, max_age=A_DAY * 4).late
+    assert not freshness_of(instance, settings, now=datetime.now(UTC) + A_DAY * 3, max_age=A_DAY * 4).late
 
 
 def test_a_part_of_a_night_is_no_night(settings, instance, job) -> None:
@@ -149,14 +151,14 @@ def test_a_running_night_is_named(settings, instance, job) -> None:
 
 
 def test_backfills_do_not_hide_the_last_night_of_its_day(settings, instance, job) -> None:
-    tonight = run_night(instance, job)
+    newest = run_night(instance, job)
     for days in range(1, 8):
-        run_night(instance, job, TONIGHT - A_DAY * (10 + days))
-    assert freshness_of(instance, settings).last.run_id == tonight
+        run_night(instance, job, tonight() - A_DAY * (10 + days))
+    assert freshness_of(instance, settings).last.run_id == newest
 
 
 def test_a_backfill_alone_leaves_the_nights_late(settings, instance, job) -> None:
-    run_night(instance, job, TONIGHT - A_DAY * 10)
+    run_night(instance, job, tonight() - A_DAY * 10)
     assert freshness_of(instance, settings).late
 
 

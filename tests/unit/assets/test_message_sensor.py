@@ -24,10 +24,10 @@ from nightly_pipeline.settings import Settings, load_settings
 from nightly_pipeline.steps.records import NightRecords
 from nightly_pipeline.tools.artifacts import LocalArtifactStore
 from nightly_pipeline.tools.slack_transport import BRISK
+from tests.clock import days_ago
 from tests.factories import image
 from tests.fakes.slack_server import TOKEN, Answer, FakeSlack
 
-NIGHT = datetime.now(UTC).date().isoformat()
 KEYS = [dg.AssetKey(["vllm", "amd64", name]) for name in ("framework_image", "runtime_image")]
 
 
@@ -51,13 +51,13 @@ def begin(
     instance: dg.DagsterInstance,
     job: dg.JobDefinition,
     status=dg.DagsterRunStatus.STARTED,
-    night: str = NIGHT,
+    night: str | None = None,
     **tags: str,
 ) -> dg.DagsterRun:
     """A run of two images of a night, as far as Dagster's records go."""
     return instance.create_run_for_job(
         job_def=job,
-        tags={"dagster/partition": night, **tags},
+        tags={"dagster/partition": night or days_ago(0), **tags},
         asset_selection=set(KEYS),
         status=status,
     )
@@ -66,7 +66,7 @@ def begin(
 def said(settings: Settings, **changes) -> Announcement:
     """What is on record of tonight's message, changed."""
     announcer = open_announcer(settings)
-    known = announcer.said(NIGHT)
+    known = announcer.said(days_ago(0))
     assert known is not None
     changed = known.model_copy(update=changes)
     announcer.keep(changed)
@@ -75,15 +75,15 @@ def said(settings: Settings, **changes) -> Announcement:
 
 def test_a_running_night_has_one_message_which_follows_it(settings, instance, job, slack) -> None:
     run = begin(instance, job)
-    assert look(instance, settings).skip_message == f"{NIGHT}: told"
+    assert look(instance, settings).skip_message == f"{days_ago(0)}: told"
     (message,) = slack.messages.values()
     assert "running, partial run, 0 of 2 done" in message["text"]
-    assert look(instance, settings).skip_message == f"{NIGHT}: nothing new"
+    assert look(instance, settings).skip_message == f"{days_ago(0)}: nothing new"
 
-    done = image("vllm", "amd64", "framework", date=NIGHT, run_id=run.run_id)
+    done = image("vllm", "amd64", "framework", date=days_ago(0), run_id=run.run_id)
     NightRecords(LocalArtifactStore(settings.artifacts_root)).write_outcome(done)
     said(settings, told_at=datetime.now(UTC) - timedelta(seconds=30))
-    assert look(instance, settings).skip_message == f"{NIGHT}: told"
+    assert look(instance, settings).skip_message == f"{days_ago(0)}: told"
     (message,) = slack.messages.values()
     assert "1 of 2 done" in message["text"]
 
@@ -98,9 +98,9 @@ def test_slack_down_is_said_and_nothing_raises(settings, instance, job, slack) -
     slack.will_answer("chat.postMessage", *[Answer.refusal("invalid_auth")] * 5)
     begin(instance, job)
     assert look(instance, settings).skip_message.endswith(
-        "refused the message for night-" + NIGHT + ": invalid_auth"
+        "refused the message for night-" + days_ago(0) + ": invalid_auth"
     )
-    assert open_announcer(settings).said(NIGHT).failures == 1
+    assert open_announcer(settings).said(days_ago(0)).failures == 1
 
 
 def test_a_night_left_without_its_last_form_gets_a_summary_once_a_try(settings, instance, job, slack) -> None:
@@ -111,7 +111,7 @@ def test_a_night_left_without_its_last_form_gets_a_summary_once_a_try(settings, 
 
     said(settings, told_at=datetime.now(UTC) - timedelta(minutes=11))
     (request,) = look(instance, settings).run_requests
-    assert request.partition_key == NIGHT
+    assert request.partition_key == days_ago(0)
     assert request.tags["nightly/summary_of"] == run.run_id
     (again,) = look(instance, settings).run_requests
     assert again.run_key == request.run_key, "Dagster starts a run once a key"
@@ -139,13 +139,13 @@ def test_without_slack_the_sensor_skips_and_says_why(tmp_path: Path, instance) -
     sensor = message_sensor(silent, summary_job())
     context = dg.build_sensor_context(instance=instance)
     assert "not configured" in sensor(context).skip_message
-    with follower(instance, silent, NIGHT) as nobody:
+    with follower(instance, silent, days_ago(0)) as nobody:
         assert nobody is None
 
 
 def test_the_command_follows_its_night_from_a_thread(settings, instance, job, slack) -> None:
     begin(instance, job)
-    with Follower(instance, settings, NIGHT, first_look_s=0.05):
+    with Follower(instance, settings, days_ago(0), first_look_s=0.05):
         end = time.monotonic() + 60
         while not slack.messages:
             assert time.monotonic() < end
@@ -156,7 +156,7 @@ def test_the_command_follows_its_night_from_a_thread(settings, instance, job, sl
 
 def test_a_thread_that_has_not_looked_yet_ends_at_once(settings, instance, slack) -> None:
     began = time.monotonic()
-    with Follower(instance, settings, NIGHT, first_look_s=60):
+    with Follower(instance, settings, days_ago(0), first_look_s=60):
         pass
     assert time.monotonic() - began < 30
 
@@ -174,7 +174,7 @@ def test_a_slack_that_never_answers_holds_the_command_up_for_seconds_only(
         }
         settings = load_settings("local", environment=environment, root=tmp_path)
         begin(instance, build_definitions(settings).resolve_job_def("nightly"))
-        with ExitStack() as held, Follower(instance, settings, NIGHT, first_look_s=0.05):
+        with ExitStack() as held, Follower(instance, settings, days_ago(0), first_look_s=0.05):
             held.enter_context(deaf.accept()[0])
             began = time.monotonic()
         assert time.monotonic() - began < BRISK.timeout_s - 1

@@ -10,10 +10,8 @@ from nightly_pipeline.assets.pruning import artifact_retention, artifact_schedul
 from nightly_pipeline.assets.workplace import Workplace
 from nightly_pipeline.settings import load_settings
 from nightly_pipeline.stores import open_artifacts, open_history
+from tests.clock import days_ago
 from tests.history_rows import night, row
-
-LONG_AGO = (datetime.now(UTC).date() - timedelta(days=70)).isoformat()
-TODAY = datetime.now(UTC).date().isoformat()
 
 
 @pytest.fixture
@@ -33,24 +31,24 @@ def run(*before: dg.DagsterRun) -> dg.ExecuteInProcessResult:
 
 def test_artifacts_go_and_the_history_stays(settings):
     store, history = open_artifacts(settings), open_history(settings)
-    for day in (LONG_AGO, TODAY):
+    for day in (days_ago(70), days_ago(0)):
         store.write(f"{day}/run/a", b"")
         history.write(night(date=day), [], [row(date=day)])
     assert run().success
-    assert [one.isoformat() for one in store.dates()] == [TODAY]
-    assert [one.date for one in history.nights()] == [LONG_AGO, TODAY]
+    assert [one.isoformat() for one in store.dates()] == [days_ago(0)]
+    assert [one.date for one in history.nights()] == [days_ago(70), days_ago(0)]
     assert list(settings.history_root.rglob("whole,*.parquet"))
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.SUCCESS])
 def test_a_past_night_that_runs_or_ran_today_keeps_its_artifacts(settings, status):
     store = open_artifacts(settings)
-    other = (datetime.now(UTC).date() - timedelta(days=71)).isoformat()
-    for day in (other, LONG_AGO):
+    other = days_ago(71)
+    for day in (other, days_ago(70)):
         store.write(f"{day}/run/a", b"")
-    backfill = dg.DagsterRun(job_name="nightly", status=status, tags={RUN_DATE_TAG: LONG_AGO})
+    backfill = dg.DagsterRun(job_name="nightly", status=status, tags={RUN_DATE_TAG: days_ago(70)})
     assert run(backfill).success
-    assert [one.isoformat() for one in store.dates()] == [LONG_AGO]
+    assert [one.isoformat() for one in store.dates()] == [days_ago(70)]
 
 
 def test_only_runs_since_then_and_those_that_go_on_count():
@@ -70,8 +68,8 @@ def test_only_runs_since_then_and_those_that_go_on_count():
 
 def test_a_damaged_history_is_said_and_does_not_keep_artifacts(settings):
     store = open_artifacts(settings)
-    store.write(f"{LONG_AGO}/run/a", b"")
-    open_history(settings).write(night(date=TODAY), [], [])
+    store.write(f"{days_ago(70)}/run/a", b"")
+    open_history(settings).write(night(date=days_ago(0)), [], [])
     next(settings.history_root.rglob("*.parquet")).write_bytes(b"")
     result = run()
     assert not result.success

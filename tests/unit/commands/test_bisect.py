@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,21 +14,21 @@ from nightly_pipeline.cli import main
 from nightly_pipeline.model.bisect_record import bisect_id
 from nightly_pipeline.model.history import EntryRow, NightRow
 from nightly_pipeline.tools.history import ParquetHistory
+from tests.clock import today
 from tests.unit.model.pasts import TEST, row
 
-TODAY = datetime.now(UTC).date()
 SIGNS = "..F"
 
 
 def night(number: int) -> str:
-    return (TODAY - timedelta(days=len(SIGNS) - 1 - number)).isoformat()
+    return (today() - timedelta(days=len(SIGNS) - 1 - number)).isoformat()
 
 
 @pytest.fixture
 def bisect(tmp_path: Path):
     """The command over three nights, of which the last is bad."""
     profile = tmp_path / "own.yaml"
-    profile.write_text(f"extends: local\ngo_live: {TODAY - timedelta(days=30)}\n")
+    profile.write_text(f"extends: local\ngo_live: {today() - timedelta(days=30)}\n")
     history = ParquetHistory(tmp_path / "home" / "history")
     for number, sign in enumerate(SIGNS):
         run = {"date": night(number), "run_id": f"run-{number}"}

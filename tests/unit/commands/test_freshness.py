@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -14,9 +14,8 @@ from click.testing import CliRunner, Result
 
 from nightly_pipeline.cli import main
 from nightly_pipeline.commands.freshness import span
+from tests.clock import today
 from tests.fakes.slack_server import TOKEN
-
-TODAY = datetime.now(UTC).date()
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     def call(*arguments: str, live_for: int = 30, **environment: str) -> Result:
         profile = tmp_path / "own.yaml"
-        live = TODAY - timedelta(days=live_for)
+        live = today() - timedelta(days=live_for)
         profile.write_text(yaml.safe_dump({"extends": "local", "go_live": live.isoformat()}))
         own = {"NIGHTLY_HOME": str(tmp_path / "home"), "NIGHTLY_PROFILE": str(profile), **environment}
         return CliRunner().invoke(main, ["doctor", *arguments], env=own, prog_name="nightly")
@@ -62,7 +61,7 @@ def test_json_says_state_deadline_and_the_same_sentence(doctor) -> None:
     assert document["last"] is None
     assert document["unfinished"] == []
     assert document["max_age_s"] == 26 * 3600
-    assert datetime.fromisoformat(document["deadline"]).date() == TODAY - timedelta(days=29)
+    assert datetime.fromisoformat(document["deadline"]).date() == today() - timedelta(days=29)
     assert document["sentence"].startswith("Late:")
 
 

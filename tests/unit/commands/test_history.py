@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,10 +15,10 @@ from nightly_pipeline.model.evidence import fold_events
 from nightly_pipeline.model.history import TestResult
 from nightly_pipeline.tools.history import ParquetHistory
 from nightly_pipeline.tools.junit import THE_RUN, write_junit
+from tests.clock import today
 from tests.history_rows import night, row
 from tests.unit.model.evidence_streams import collected, finish, ran, session
 
-TODAY = datetime.now(UTC).date()
 JUNIT = """<testsuites><testsuite name="s">
 <testcase classname="tests.test_a" name="test_good" file="tests/test_a.py" time="1.5"/>
 <testcase classname="tests.test_a" name="test_bad" file="tests/test_a.py" time="0.5">
@@ -33,7 +33,7 @@ CELL = ("--framework", "vllm", "--arch", "amd64", "--stage", "unit")
 
 
 def day(ago: int) -> str:
-    return (TODAY - timedelta(days=ago)).isoformat()
+    return (today() - timedelta(days=ago)).isoformat()
 
 
 @pytest.fixture

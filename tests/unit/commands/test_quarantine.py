@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,11 @@ from click.testing import CliRunner, Result
 
 from nightly_pipeline.cli import main
 from nightly_pipeline.tools.history import ParquetHistory
+from tests.clock import days_ago, today
 from tests.unit.model.pasts import row
 from tests.unit.steps.test_judge import named, night_row
 
 ADD = ("add", "a.py::test_a", "--owner", "@kv", "--reason", "races", "--issue", "#217")
-TODAY = datetime.now(UTC).date()
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_an_entry_comes_in_and_ends(quarantine, file):
     assert "Nothing is in the quarantine" in quarantine("list").stdout
     added = quarantine(*ADD, "--days", "7", "--cell", "vllm/amd64")
     assert added.exit_code == 0
-    assert str(TODAY + timedelta(days=6)) in added.stdout
+    assert str(today() + timedelta(days=6)) in added.stdout
     (note,) = json.loads(quarantine("list", "--format", "json").stdout)
     assert (note["state"], note["owner"], note["cells"]) == ("unmatched", "@kv", ["vllm/amd64"])
     assert "counts again" in quarantine("expire", "a.py::test_a").stdout
@@ -53,11 +53,11 @@ def test_an_entry_comes_in_and_ends(quarantine, file):
 def test_the_list_says_how_an_entry_stands_by_the_last_nights(quarantine, tmp_path, file, signs, state):
     history = ParquetHistory(tmp_path / "home" / "history")
     for number, sign in enumerate(signs):
-        night = (TODAY - timedelta(days=1 - number)).isoformat()
+        night = (today() - timedelta(days=1 - number)).isoformat()
         result = row(sign, number, test=named("a.py::test_a"), date=night)
         history.write(night_row(number, date=night), [], [result])
     quarantine(*ADD)
-    file.write_text(file.read_text().replace(f"since: {TODAY}", f"since: {TODAY - timedelta(days=5)}"))
+    file.write_text(file.read_text().replace(f"since: {today()}", f"since: {today() - timedelta(days=5)}"))
     (note,) = json.loads(quarantine("list", "--format", "json").stdout)
     assert (note["state"], note["failing"]) == (state, int(signs[-1] == "F"))
 
@@ -92,11 +92,12 @@ def test_every_verb_has_help_with_examples(quarantine, verb):
 
 def test_a_run_of_a_part_of_the_night_is_not_what_the_list_stands_on(quarantine, tmp_path, file):
     history = ParquetHistory(tmp_path / "home" / "history")
-    yesterday, today = ((TODAY - timedelta(days=days)).isoformat() for days in (1, 0))
-    history.write(night_row(0, date=yesterday), [], [row("F", 0, test=named("a.py::test_a"), date=yesterday)])
-    part = night_row(1, date=today).model_copy(update={"partial": True})
-    history.write(part, [], [row(".", 1, test=named("b.py::test_b"), date=today)])
+    history.write(
+        night_row(0, date=days_ago(1)), [], [row("F", 0, test=named("a.py::test_a"), date=days_ago(1))]
+    )
+    part = night_row(1, date=days_ago(0)).model_copy(update={"partial": True})
+    history.write(part, [], [row(".", 1, test=named("b.py::test_b"), date=days_ago(0))])
     quarantine(*ADD)
-    file.write_text(file.read_text().replace(f"since: {TODAY}", f"since: {TODAY - timedelta(days=5)}"))
+    file.write_text(file.read_text().replace(f"since: {today()}", f"since: {today() - timedelta(days=5)}"))
     (note,) = json.loads(quarantine("list", "--format", "json").stdout)
     assert (note["state"], note["failing"]) == ("active", 1)
