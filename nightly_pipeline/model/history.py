@@ -7,7 +7,8 @@ ended and on what: the image's digest, the commit, the runner, the engine. Rows 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -94,6 +95,19 @@ class TestRow(Record):
     def identity(self) -> TestIdentity:
         """Which test this is a result of."""
         return TestIdentity(framework=self.framework, arch=self.arch, stage=self.stage, node_id=self.node_id)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRow:
+    """One row for all the tests of which it would say the same: night after night, most tests of a stage just pass.
+
+    Attributes:
+        row: where several tests have it, its `node_id` is empty and its `duration_s` 0.
+        places: of these tests among those that were asked for.
+    """
+
+    row: TestRow
+    places: Sequence[int]
 
 
 class EntryRow(Record):

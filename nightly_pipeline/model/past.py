@@ -11,7 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, TestIdentity, TestResult, TestRow
+from nightly_pipeline.model.history import (
+    BAD_RESULTS,
+    GOOD_RESULTS,
+    SharedRow,
+    TestIdentity,
+    TestResult,
+    TestRow,
+)
 
 _DECIDING = frozenset({"night", "import"})
 _SAME_IMAGE = frozenset({"night", "import", "confirmation"})
@@ -94,16 +101,36 @@ def pasts(rows: Iterable[TestRow], *, until: str, engine: str) -> dict[TestIdent
     """Every test's nights up to `until`, oldest first, of one kind of engine."""
     by_test: dict[tuple[str, str, str, str], list[TestRow]] = defaultdict(list)
     for row in rows:
-        if row.date <= until and engine_kind(row) == engine:
+        if row.date <= until:
             by_test[row.framework, row.arch, row.stage, row.node_id].append(row)
-    found = ((own[0].identity, _nights(own)) for own in by_test.values())
+    found = ((own[0].identity, nights_of(own, engine=engine)) for own in by_test.values())
     return {identity: nights for identity, nights in found if nights}
 
 
-def _nights(rows: Sequence[TestRow]) -> tuple[TestNight, ...]:
+def nights_of_each(shared: Sequence[SharedRow], tests: int, *, engine: str) -> list[tuple[TestNight, ...]]:
+    """Every test's nights, by its place, of one kind of engine; tests with the same rows have the same nights.
+
+    Args:
+        shared: the rows of some tests, oldest first.
+        tests: how many tests were asked for.
+        engine: mock or real.
+    """
+    rows_of: list[list[int]] = [[] for _ in range(tests)]
+    for number, one in enumerate(shared):
+        if engine_kind(one.row) == engine:
+            for place in one.places:
+                rows_of[place].append(number)
+    histories = [tuple(numbers) for numbers in rows_of]
+    known = {own: nights_of((shared[at].row for at in own), engine=engine) for own in set(histories)}
+    return [known[own] for own in histories]
+
+
+def nights_of(rows: Iterable[TestRow], *, engine: str) -> tuple[TestNight, ...]:
+    """One test's nights, oldest first, of one kind of engine."""
     by_date: dict[str, list[TestRow]] = defaultdict(list)
     for row in rows:
-        by_date[row.date].append(row)
+        if engine_kind(row) == engine:
+            by_date[row.date].append(row)
     nights = (_night(date, by_date[date]) for date in sorted(by_date))
     return tuple(night for night in nights if night is not None)
 

@@ -118,6 +118,8 @@ class Quarantine(Strict):
 
     def active(self, test: TestIdentity, nights: Sequence[TestNight], night: str) -> QuarantineEntry | None:
         """The entry that a test is quarantined by on a night; None when it counts like any other."""
+        if not self._may_mean(test.node_id):
+            return None
         before = [one for one in nights if one.date < night]
         for entry in self.entries:
             if entry.means(test) and entry.covers(night) and not self._left(entry, before):
@@ -137,7 +139,8 @@ class Quarantine(Strict):
         """
         now = today or night
         begun = (one for one in self.entries if str(one.since) <= now)
-        return tuple(self._note(one, pasts, night, now, whole=whole) for one in begun)
+        meant = {test: pasts[test] for test in self.meant(pasts)}
+        return tuple(self._note(one, meant, night, now, whole=whole) for one in begun)
 
     def _note(
         self, entry: QuarantineEntry, pasts: Pasts, night: str, now: str, *, whole: bool

@@ -8,10 +8,10 @@ so much at once is no chance.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, TestRow
+from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, TestIdentity
 from nightly_pipeline.model.incident_words import is_bare_comparison
 from nightly_pipeline.model.past import TestNight
 from nightly_pipeline.model.signature import says_little
@@ -22,25 +22,26 @@ IMAGES_AT_ONCE = 2
 """... when so many images have the error: a race in one image may well hit many of its tests."""
 
 
-def environment_errors(pasts: Iterable[Sequence[TestNight]]) -> dict[str, frozenset[str]]:
+def environment_errors(pasts: Mapping[TestIdentity, Sequence[TestNight]]) -> dict[str, frozenset[str]]:
     """Night -> signatures of errors that did not come from the images of that night.
 
     One test that was good on the image of the night before clears its error: what changed is in the image.
     """
-    seen = _Seen(list(pasts))
-    for nights in seen.pasts:
+    seen = _Seen(pasts)
+    for test, nights in pasts.items():
         for at, night in enumerate(nights):
             if night.bad or night.mixed:  # hardly ever
-                seen.add(nights, at)
+                seen.add(test, nights, at)
     return {date: frozenset(errors) for date, errors in seen.errors().items() if errors}
 
 
 def fails_where_it_was_good(nights: Sequence[TestNight]) -> bool:
     """Whether it was bad in every check on an image of an earlier night, and had been good on that very image."""
     checks = nights[-1].checks
+    if not checks:  # hardly ever are there any
+        return False
     good_on = {run.image_digest for night in nights[:-1] for run in night.runs if run.result in GOOD_RESULTS}
-    on_them = all(check.result in BAD_RESULTS and check.image_digest in good_on for check in checks)
-    return bool(checks) and on_them
+    return all(check.result in BAD_RESULTS and check.image_digest in good_on for check in checks)
 
 
 def spreads(message: str) -> bool:
@@ -61,17 +62,17 @@ class _Seen:
         both_ways: (night, signature) -> the tests that were good and bad on one image.
     """
 
-    pasts: Sequence[Sequence[TestNight]]
+    pasts: Mapping[TestIdentity, Sequence[TestNight]]
     outside: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     cleared: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    both_ways: dict[tuple[str, str], list[TestRow]] = field(default_factory=lambda: defaultdict(list))
+    both_ways: dict[tuple[str, str], list[TestIdentity]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, nights: Sequence[TestNight], at: int) -> None:
+    def add(self, test: TestIdentity, nights: Sequence[TestNight], at: int) -> None:
         """One night of a test, which has nights before it."""
         night = nights[at]
         if night.mixed or _was_good_on_it(nights, at):
             for signature in night.signatures:
-                self.both_ways[night.date, signature].append(night.row)
+                self.both_ways[night.date, signature].append(test)
         if not night.row.signature or not night.checks or night.mixed:
             return
         if fails_where_it_was_good(nights[: at + 1]):
@@ -90,14 +91,16 @@ class _Seen:
 
     def _too_many_for_chance(self, date: str, signature: str) -> bool:
         """Tests of several files and images: neither one flaky fixture nor a race in one image."""
-        rows = self.both_ways[date, signature]
-        several_files = len({row.node_id.partition("::")[0] for row in rows}) > 1
-        return len(rows) >= AT_ONCE and several_files and len(self._images(date, signature)) >= IMAGES_AT_ONCE
+        tests = self.both_ways[date, signature]
+        several_files = len({test.node_id.partition("::")[0] for test in tests}) > 1
+        return (
+            len(tests) >= AT_ONCE and several_files and len(self._images(date, signature)) >= IMAGES_AT_ONCE
+        )
 
     def _images(self, date: str, signature: str) -> set[tuple[str, str]]:
         """The cells that had an error on a night."""
-        had = (night.row for nights in self.pasts for night in nights if night.date == date)
-        return {row.identity.cell for row in had if row.signature == signature}
+        had = (night.row for nights in self.pasts.values() for night in nights if night.date == date)
+        return {(row.framework, row.arch) for row in had if row.signature == signature}
 
 
 def _was_good_on_it(nights: Sequence[TestNight], at: int) -> bool:

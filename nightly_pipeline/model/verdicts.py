@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from math import prod
 
-from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, TestRow
+from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, TestResult, TestRow
 from nightly_pipeline.model.judgement import NightResult, TestVerdict, Verdict
 from nightly_pipeline.model.past import TestNight, passed_and_failed
 from nightly_pipeline.model.surroundings import fails_where_it_was_good, spreads
@@ -48,6 +49,11 @@ class Background:
     date: str
     dates: tuple[str, ...] = ()
     environment: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @cached_property
+    def strip_dates(self) -> tuple[str, ...]:
+        """The nights that a strip shows, oldest first."""
+        return tuple(sorted({*self.dates, self.date})[-STRIP_NIGHTS:])
 
 
 def judge_test(nights: Sequence[TestNight], background: Background) -> TestVerdict | None:
@@ -244,15 +250,14 @@ def _told(nights: Sequence[TestNight], background: Background, verdict: Verdict,
 
 
 def _strip(nights: Sequence[TestNight], background: Background) -> tuple[NightResult, ...]:
-    known = {night.date: night for night in nights}
-    dates = sorted({*background.dates, background.date})[-STRIP_NIGHTS:]
-    return tuple(_square(date, known.get(date)) for date in dates)
+    known = {night.date: (night.row.result, night.mixed) for night in nights}
+    return tuple([_square(date, *known.get(date, (None, False))) for date in background.strip_dates])
 
 
-def _square(date: str, night: TestNight | None) -> NightResult:
-    if night is None:
-        return NightResult(date=date, result=None)
-    return NightResult(date=date, result=night.row.result, flaky=night.mixed)
+@lru_cache(maxsize=512)
+def _square(date: str, result: TestResult | None, flaky: bool) -> NightResult:  # noqa: FBT001 - of a pair
+    """Made once: on one night few results differ."""
+    return NightResult(date=date, result=result, flaky=flaky)
 
 
 def _another_environment(night: TestNight, later: TestNight, background: Background) -> bool:

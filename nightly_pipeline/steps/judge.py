@@ -77,13 +77,13 @@ def judge(report: Report, history: History, rules: Rules) -> Judgement:
     Raises:
         NightlyError: the history cannot be read.
     """
-    past = JudgedPast(report, history)
+    past = JudgedPast(report, history, rules.thresholds)
     found = _verdicts(past, rules)
     failures = [_failure(found.verdicts[test], past.of[test], found.background) for test in found.bad(past)]
     by_test = incidents_of(failures)
     incidents = [*by_test, *step_incidents(report, past.entries)]
     named = {test: one.id for one in by_test for test in one.tests}
-    told = [one.model_copy(update={"incident": named.get(one.test)}) for one in found.verdicts.values()]
+    told = [_told(one, named, rules.owners) for one in found.verdicts.values()]
     return Judgement(
         compared_with=past.dates[-1] if past.dates else None,
         known_nights=len(past.dates),
@@ -108,26 +108,34 @@ def _verdicts(past: JudgedPast, rules: Rules) -> _Found:
     in_question = [row.identity for row in past.tonight if _is_in_question(row)]
     quarantined = rules.quarantine.meant(past.there)
     past.read_since(_first_day(rules.quarantine), quarantined)
-    past.read_windows(past.lately_bad(), [*in_question, *past.slow_tests(rules.thresholds)])
+    past.read_windows(past.lately_bad(), [*in_question, *past.slow])
     past.read_all_of_long_ones()
-    background = Background(past.date, tuple(past.dates), environment_errors(past.of.values()))
+    background = Background(past.date, tuple(past.dates), environment_errors(past.of))
     judged = {test: judge_test(nights, background) for test, nights in past.of.items()}
     found = {test: verdict for test, verdict in judged.items() if verdict is not None}
     _follow_renames(found, past, background)
-    return _Found({test: _told(one, past, rules) for test, one in found.items()}, background)
+    quarantine = rules.quarantine
+    return _Found(
+        {test: _unless_quarantined(one, past, quarantine) for test, one in found.items()}, background
+    )
 
 
 def _is_in_question(row: TestRow) -> bool:
     return row.result in BAD_RESULTS or row.failed_attempts > 0 or row.source != "night"
 
 
-def _told(verdict: TestVerdict, past: JudgedPast, rules: Rules) -> TestVerdict:
-    """With its owners, and quarantined where the file says so and it is bad."""
-    test, nights = verdict.test, past.of[verdict.test]
-    owners = rules.owners.of(test)
-    entry = rules.quarantine.active(test, nights, past.date) if nights[-1].bad else None
+def _told(verdict: TestVerdict, incidents: Mapping[TestIdentity, str], owners: Owners) -> TestVerdict:
+    """With its incident and its owners; of a quarantined test these are the entry's."""
+    own = {"incident": incidents.get(verdict.test), "owners": verdict.owners or owners.of(verdict.test)}
+    return verdict.model_copy(update=own)
+
+
+def _unless_quarantined(verdict: TestVerdict, past: JudgedPast, quarantine: Quarantine) -> TestVerdict:
+    """The verdict; quarantined where the file says so and the test is bad."""
+    nights = past.of[verdict.test]
+    entry = quarantine.active(verdict.test, nights, past.date) if nights[-1].bad else None
     if entry is None:
-        return verdict.model_copy(update={"owners": owners})
+        return verdict
     why = f"quarantined until {entry.expires}: {entry.reason} ({entry.issue}); without it {verdict.verdict.value}"
     own = {"verdict": Verdict.QUARANTINED, "owners": (entry.owner,), "why": why}
     return verdict.model_copy(update=own)
@@ -185,7 +193,7 @@ def _drifts(past: JudgedPast, rules: Rules) -> list[Drift]:
         *entry_drifts(past.entries, thresholds, tonight=tonight),
         *step_drifts(past.entries, thresholds, tonight=tonight),
         *slow_test_drifts(
-            (night.row for test in past.slow_tests(thresholds) for night in past.of.get(test, ())),
+            (night.row for test in past.slow for night in past.of.get(test, ())),
             thresholds,
             tonight=tonight,
         ),

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 
 from nightly_pipeline.model.baseline import Thresholds
 from nightly_pipeline.model.history import GOOD_RESULTS, NightRow, TestIdentity, TestResult, TestRow
-from nightly_pipeline.model.past import TestNight, pasts
+from nightly_pipeline.model.past import TestNight, nights_of, nights_of_each
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tonight import rows_of_tonight
 from nightly_pipeline.model.verdicts import RATE_NIGHTS
@@ -37,10 +37,12 @@ class JudgedPast:
         tonight: every result of the night; `there` has them by test.
         dates: the nights before with results of this kind of engine, oldest first.
         of: the nights of every test that may have a verdict.
+        slow: the tests whose durations are looked at. Others may share their rows of the nights before, which
+            then have no name and no duration.
         entries: rows of images and stages of as many nights as a baseline needs.
     """
 
-    def __init__(self, report: Report, history: History) -> None:
+    def __init__(self, report: Report, history: History, thresholds: Thresholds) -> None:
         self.date, self.engine, self.profile = report.date, report.engine, report.profile
         self.history = history
         self.runs = [
@@ -51,6 +53,7 @@ class JudgedPast:
         self.there: dict[TestIdentity, list[TestRow]] = defaultdict(list)
         for row in self.tonight:
             self.there[row.identity].append(row)
+        self.slow = _slowest(self.tonight, thresholds)
         self.entries = [
             entry
             for entry in history.entries(since=self.since(2 * RATE_NIGHTS), until=report.date)
@@ -70,8 +73,15 @@ class JudgedPast:
     def read(self, tests: Iterable[TestIdentity], *, since: str | None) -> None:
         """Add the nights of some tests to what is known, from `since` on; None is from the first."""
         wanted = list(dict.fromkeys(tests))
-        if wanted:
-            self.know(self.history.of_tests(wanted, since=since, until=_days_before(self.date, 1)), wanted)
+        if not wanted:
+            return
+        yesterday = _days_before(self.date, 1)
+        rows = self.history.shared_rows(wanted, alone=set(self.slow), since=since, until=yesterday)
+        before = {kind: nights_of_each(rows, len(wanted), engine=kind) for kind in ("mock", "real")}
+        for place, test in enumerate(wanted):
+            kind, tonight = self._tonight(test)
+            if nights := (*before[kind][place], *tonight):
+                self.of[test] = nights
 
     def read_since(self, first_day: str | None, tests: Sequence[TestIdentity]) -> None:
         """Read some tests from a day on, or their last nights, whichever is more; fewer, the more tests they are."""
@@ -79,10 +89,11 @@ class JudgedPast:
         bound = self.since(max(FEWEST_NIGHTS, MOST_ROWS // max(len(tests), 1)))
         self.read(tests, since=max(wanted, bound or "") or None)
 
-    def know(self, before: Iterable[TestRow], tests: Iterable[TestIdentity]) -> None:
-        """Add nights from rows of nights before, and tonight's of these tests."""
-        own = [row for test in tests for row in self.there.get(test, ())]
-        self.of |= _by_kind([*before, *own], self.date, self.engine)
+    def _tonight(self, test: TestIdentity) -> tuple[str, tuple[TestNight, ...]]:
+        """The kind of engine a test ran with tonight, and that night; the night's own kind where it ran with both."""
+        rows, other = self.there.get(test, ()), "mock" if self.engine == "real" else "real"
+        found = ((kind, nights_of(rows, engine=kind)) for kind in (self.engine, other))
+        return next((one for one in found if one[1]), (self.engine, ()))
 
     def read_windows(self, *groups: Sequence[TestIdentity]) -> None:
         """Add the last nights of the tests that are not known yet: fewer, the more a group has.
@@ -112,14 +123,6 @@ class JudgedPast:
         bad = self.history.bad_tests(since=first, until=_days_before(self.date, 1))
         return [test for test in bad if test in self.there]
 
-    def slow_tests(self, thresholds: Thresholds) -> list[TestIdentity]:
-        """The tests that were good and took long enough tonight to have moved at all, the slowest first."""
-        slow = [
-            row for row in self.tonight if row.duration_s > thresholds.test_s and row.result in GOOD_RESULTS
-        ]
-        slowest = sorted(slow, key=lambda row: -row.duration_s)[:MOST_SLOW_TESTS]
-        return list(dict.fromkeys(row.identity for row in slowest))
-
     def last_of(self, places: set[tuple[str, str, str]]) -> list[TestRow]:
         """The results of the newest night before, of the last few, that has any of each of these stages."""
         missing, found = set(places), list[TestRow]()
@@ -140,17 +143,11 @@ def _was_there(row: TestRow) -> bool:
     return row.source in {"night", "import"} and row.result is not TestResult.COLLECTED
 
 
-def _by_kind(rows: Sequence[TestRow], tonight: str, engine: str) -> dict[TestIdentity, tuple[TestNight, ...]]:
-    """Nights of the kind of engine each test ran with tonight; the night's own kind where it ran with both."""
-    other = "mock" if engine == "real" else "real"
-    found = pasts(rows, until=tonight, engine=engine)
-    rest = pasts(rows, until=tonight, engine=other)
-    fitting = {
-        test: nights
-        for test, nights in rest.items()
-        if nights[-1].date == tonight and not (found.get(test) and found[test][-1].date == tonight)
-    }
-    return {**found, **fitting}
+def _slowest(rows: Iterable[TestRow], thresholds: Thresholds) -> list[TestIdentity]:
+    """The tests that were good and took long enough to have moved at all, the slowest first."""
+    slow = [row for row in rows if row.duration_s > thresholds.test_s and row.result in GOOD_RESULTS]
+    slowest = sorted(slow, key=lambda row: -row.duration_s)[:MOST_SLOW_TESTS]
+    return list(dict.fromkeys(row.identity for row in slowest))
 
 
 def _days_before(night: str, days: int) -> str:

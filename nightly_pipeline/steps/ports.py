@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from nightly_pipeline.model.history import EntryRow, NightRow, TestIdentity, TestRow
+from nightly_pipeline.model.history import EntryRow, NightRow, SharedRow, TestIdentity, TestRow
 from nightly_pipeline.model.judgement import Commit
 from nightly_pipeline.model.requests import (
     BuildRequest,
@@ -212,6 +212,24 @@ class History(Protocol):
         self, identities: Sequence[TestIdentity], *, since: str | None = None, until: str | None = None
     ) -> list[TestRow]:
         """Every row of these tests."""
+        ...
+
+    def shared_rows(
+        self,
+        identities: Sequence[TestIdentity],
+        *,
+        alone: Collection[TestIdentity] = (),
+        since: str | None = None,
+        until: str | None = None,
+    ) -> list[SharedRow]:
+        """The same in far fewer rows, oldest first: one for all the tests of which it says the same.
+
+        Args:
+            identities: the tests, each once.
+            alone: those of them that share no row, so that each row has their name and duration.
+            since: the first night.
+            until: the last night.
+        """
         ...
 
     def bad_tests(self, *, since: str, until: str) -> list[TestIdentity]:

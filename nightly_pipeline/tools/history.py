@@ -7,12 +7,19 @@ like one in which that night was good.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
-from nightly_pipeline.model.history import BAD_RESULTS, EntryRow, NightRow, TestIdentity, TestRow
+from nightly_pipeline.model.history import (
+    BAD_RESULTS,
+    EntryRow,
+    NightRow,
+    SharedRow,
+    TestIdentity,
+    TestRow,
+)
 from nightly_pipeline.tools.history_files import (
     NIGHT_PART,
     ROWS_A_GROUP,
@@ -41,6 +48,17 @@ _TESTS = f"SELECT {', '.join(_TEST)} FROM history"  # noqa: S608 - our own words
 _IS_BAD = "result IN ({})".format(", ".join(f"'{word.value}'" for word in sorted(BAD_RESULTS)))
 _BAD_TESTS = f"""
 SELECT DISTINCT {", ".join(_IDENTITY)} FROM history WHERE record = 'test' AND {_IS_BAD} ORDER BY ALL
+"""  # noqa: S608 - our own words
+_SHARED = ", ".join(name for name in _TEST if name not in {"node_id", "duration_s"})
+"""What several tests may have in common."""
+_SHARED_ROWS = f"""
+SELECT {_SHARED}, list(place) AS places,
+    CASE WHEN count(*) = 1 THEN any_value(node_id) ELSE '' END AS node_id,
+    CASE WHEN count(*) = 1 THEN any_value(duration_s) END AS duration_s
+FROM history JOIN wanted USING ({", ".join(_IDENTITY)})
+WHERE record = 'test' AND {{among}}
+GROUP BY {_SHARED}, part, alone
+ORDER BY date, finished_at NULLS FIRST, run_id, part, {_SHARED}
 """  # noqa: S608 - our own words
 _IN_ORDER = "ORDER BY framework, arch, stage, node_id, date, finished_at NULLS FIRST, run_id, part"
 
@@ -108,14 +126,32 @@ class ParquetHistory:
         """Every row of these tests, a test's rows together, oldest first."""
         if not identities:
             return []
-        wanted = {name: [getattr(one, name) for one in identities] for name in _IDENTITY}
-        among = [_among(name, wanted[name]) for name in _IDENTITY]  # lets row groups be skipped
+        wanted = _wanted(identities)
+        among, values = _among(wanted)
         query = f"""
-            {_TESTS} SEMI JOIN wanted USING ({", ".join(_IDENTITY)})
-            WHERE record = 'test' AND {" AND ".join(condition for condition, _ in among)} {_IN_ORDER}"""
-        values = [value for _, some in among for value in some]
+            {_TESTS} SEMI JOIN wanted USING ({", ".join(_IDENTITY)}) WHERE record = 'test' AND {among} {_IN_ORDER}"""
         tables = {"wanted": pa.table(wanted)}
         return self._rows(TestRow, Question(query, _TEST, values, since, until, tables))
+
+    def shared_rows(
+        self,
+        identities: Sequence[TestIdentity],
+        *,
+        alone: Collection[TestIdentity] = (),
+        since: str | None = None,
+        until: str | None = None,
+    ) -> list[SharedRow]:
+        """The same in far fewer rows, oldest first: one for all the tests of which it says the same."""
+        if not identities:
+            return []
+        wanted, places = _wanted(identities), range(len(identities))
+        among, values = _among(wanted)
+        own = [place if test in alone else None for place, test in enumerate(identities)]
+        tables = {"wanted": pa.table({**wanted, "place": places, "alone": pa.array(own, pa.int64())})}
+        query = _SHARED_ROWS.format(among=among)
+        columns = self._reader.ask(Question(query, (*_TEST, "places"), values, since, until, tables))
+        shared_by = columns.pop("places")
+        return [SharedRow(*one) for one in zip(rows_of(TestRow, columns), shared_by, strict=True)]
 
     def bad_tests(self, *, since: str, until: str) -> list[TestIdentity]:
         """The tests that were bad in one of these nights, in order."""
@@ -175,7 +211,18 @@ def _check(rows: Sequence[EntryRow | TestRow], date: str, run_id: str) -> None:
             raise ValueError(f"a row of {row.date}, run {row.run_id}, among those of {date}, run {run_id}")
 
 
-def _among(column: str, values: Sequence[str]) -> tuple[str, list[str]]:
+def _wanted(identities: Iterable[TestIdentity]) -> dict[str, list[str]]:
+    """Tests as a table."""
+    return {name: [getattr(one, name) for one in identities] for name in _IDENTITY}
+
+
+def _among(wanted: Mapping[str, Sequence[str]]) -> tuple[str, list[str]]:
+    """A condition that lets row groups without any of these tests be skipped, and its values."""
+    found = [_column_among(name, values) for name, values in wanted.items()]
+    return " AND ".join(condition for condition, _ in found), [value for _, some in found for value in some]
+
+
+def _column_among(column: str, values: Sequence[str]) -> tuple[str, list[str]]:
     distinct = sorted(set(values))
     if len(distinct) == 1:
         return f"{column} = ?", distinct

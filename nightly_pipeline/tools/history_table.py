@@ -113,8 +113,11 @@ def values_of(column: pa.ChunkedArray) -> list[Any]:
         counted = [at for chunk in column.chunks for at in chunk.view(pa.int64()).to_pylist()]
         instants = {at: None if at is None else _EPOCH + timedelta(microseconds=at) for at in set(counted)}
         return [instants[at] for at in counted]
+    values: list[Any] = column.to_pylist()
+    if pa.types.is_list(column.type):
+        return values
     known: dict[Any, Any] = {}  # equal values become one object: most columns have few that differ
-    return [known.setdefault(value, value) for value in column.to_pylist()]
+    return [known.setdefault(value, value) for value in values]
 
 
 def rows_of(row: type[RowT], columns: Mapping[str, list[Any]]) -> list[RowT]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from nightly_pipeline.model.history import BAD_RESULTS, EntryRow, NightRow, TestIdentity, TestRow
+from nightly_pipeline.model.history import (
+    BAD_RESULTS,
+    EntryRow,
+    NightRow,
+    SharedRow,
+    TestIdentity,
+    TestRow,
+)
 
 
 @dataclass
@@ -70,6 +77,16 @@ class MemoryHistory:
         rows = [row for row in self._rows() if row.identity in wanted and _within(row.date, since, until)]
         return sorted(rows, key=lambda row: (row.date, row.finished_at.timestamp() if row.finished_at else 0))
 
+    def shared_rows(
+        self,
+        identities: Sequence[TestIdentity],
+        *,
+        alone: Collection[TestIdentity] = (),
+        since: str | None = None,
+        until: str | None = None,
+    ) -> list[SharedRow]:
+        return together(self.of_tests(identities, since=since, until=until), identities, alone)
+
     def bad_tests(self, *, since: str, until: str) -> list[TestIdentity]:
         self._open()
         bad = (row for row in self._rows() if since <= row.date <= until and row.result in BAD_RESULTS)
@@ -85,6 +102,21 @@ class MemoryHistory:
     def _open(self) -> None:
         if self.refusal is not None:
             raise self.refusal
+
+
+def together(
+    rows: Iterable[TestRow], identities: Sequence[TestIdentity], alone: Collection[TestIdentity]
+) -> list[SharedRow]:
+    """Rows as `shared_rows` gives them: those that differ in nothing but the test and its duration are one."""
+    place_of = {test: place for place, test in enumerate(identities)}
+    found: dict[TestRow, list[TestRow]] = {}
+    for row in rows:
+        nameless = row.model_copy(update={"node_id": "", "duration_s": 0.0})
+        found.setdefault(row if row.identity in alone else nameless, []).append(row)
+    return [
+        SharedRow(own[0] if len(own) == 1 else shared, [place_of[row.identity] for row in own])
+        for shared, own in found.items()
+    ]
 
 
 def _start(night: NightRow) -> tuple[str, float]:

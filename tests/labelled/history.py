@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from random import Random
 from typing import Any
 from zlib import crc32
@@ -11,10 +11,12 @@ from nightly_pipeline.model.history import (
     BAD_RESULTS,
     EntryRow,
     NightRow,
+    SharedRow,
     TestIdentity,
     TestResult,
     TestRow,
 )
+from tests.fakes.history import together
 from tests.labelled.nights import Played
 from tests.labelled.runs import at_hour, day
 from tests.labelled.suite import COLLECTED, FRAMEWORKS, STAGES, Key, stage_of
@@ -113,6 +115,16 @@ class LabelledHistory:
         asked = [one for one in identities if (one.framework, one.node_id) in self._by_name]
         nights = [night for night in self.played.nights if day(night) in dates]
         return [*found, *(row for one in asked for row in self._always_good(one, nights))]
+
+    def shared_rows(
+        self,
+        identities: Sequence[TestIdentity],
+        *,
+        alone: Collection[TestIdentity] = (),
+        since: str | None = None,
+        until: str | None = None,
+    ) -> list[SharedRow]:
+        return together(self.of_tests(identities, since=since, until=until), identities, alone)
 
     def bad_tests(self, *, since: str, until: str) -> list[TestIdentity]:
         return [

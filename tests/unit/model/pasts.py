@@ -72,5 +72,5 @@ def verdict(rows: list[TestRow], *, tonight: str | None = None) -> TestVerdict |
     """The verdict on the test of these rows, on their last night or another."""
     until = tonight or max(one.date for one in rows)
     past = nights(rows, until=until)
-    known = environment_errors([past])
+    known = environment_errors({past[-1].row.identity: past})
     return judge_test(past, Background(until, tuple(sorted({one.date for one in rows})), known))

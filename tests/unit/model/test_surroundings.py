@@ -31,7 +31,7 @@ def bad_and_good_again(test: TestIdentity, night: int, *, error: str = AWAY) -> 
 
 def verdicts(rows: list, night: int) -> dict[TestIdentity, Verdict]:
     past = pasts(rows, until=day(night), engine="mock")
-    background = Background(day(night), (), environment_errors(past.values()))
+    background = Background(day(night), (), environment_errors(past))
     judged = {test: judge_test(nights, background) for test, nights in past.items()}
     return {test: one.verdict for test, one in judged.items() if one}
 

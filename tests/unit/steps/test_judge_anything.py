@@ -9,7 +9,7 @@ from datetime import date
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, TestIdentity, TestRow
+from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, SharedRow, TestIdentity, TestRow
 from nightly_pipeline.model.judgement import Judgement, TestVerdict, Verdict
 from nightly_pipeline.model.quarantine import Quarantine, QuarantineEntry
 from nightly_pipeline.steps.judge import Rules, judge
@@ -88,6 +88,24 @@ def test_every_failure_has_one_verdict_and_one_incident_and_nothing_contradicts_
         assert _nights_fit(told), told
         assert _is_proven(told, history), told
     assert all(one.incident in _ids(judgement) for one in judgement.verdicts if one.test in bad)
+
+
+class Unshared(MemoryHistory):
+    """In which every row is one test's own."""
+
+    def shared_rows(self, identities, *, alone=(), since=None, until=None):
+        place_of = {test: place for place, test in enumerate(identities)}
+        rows = self.of_tests(identities, since=since, until=until)
+        return [SharedRow(row, [place_of[row.identity]]) for row in rows]
+
+
+@given(pasts(), st.sampled_from([Quarantine(), QUARANTINE]))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_rows_that_tests_share_make_no_difference(history, quarantine):
+    own = Unshared(history.nights_by_run, history.entries_by_run, history.tests_by_run, history.parts)
+    night = report(len(history.nights()) - 1)
+    rules = Rules(quarantine=quarantine)
+    assert judge(night, history, rules) == judge(night, own, rules)
 
 
 def _possible(bad: bool) -> set[Verdict]:  # noqa: FBT001 - one of two
