@@ -26,6 +26,7 @@ from nightly_pipeline.steps.ports import LineSink
 from nightly_pipeline.stores import open_history, open_source
 from nightly_pipeline.tools.artifacts import LocalArtifactStore
 from nightly_pipeline.tools.base_images import digests_behind
+from nightly_pipeline.tools.git import GitRepository
 
 FOLDER = "bisects"
 
@@ -106,15 +107,29 @@ def go_on(
     settings: Settings, search: OpenSearch, limits: Limits, log: LineSink, *, repeat: int
 ) -> BisectRecord:
     """Go on with a search until it is over or a limit is reached."""
+    source = open_source(settings)
+    looks = _looks(settings, search, source, log, repeat=repeat)
+    tools = BisectTools(
+        look_at_night=looks.at_night,
+        look_at_commit=looks.at_commit,
+        commits_between=lambda before, after: source.between(before, after, first_parent=True),
+        keep=search.keep,
+        brought_by=source.between,
+    )
+    return bisect(search.record, tools, limits)
+
+
+def _looks(
+    settings: Settings, search: OpenSearch, source: GitRepository, log: LineSink, *, repeat: int
+) -> Looks:
     workplace = Workplace(profile=settings.profile)
     stage, image = planned_for(settings, search.record.test)
-    source = open_source(settings)
 
     def checkout(commit: str) -> tuple[Revision, Path]:
         revision = source.resolve(commit)
         return revision, workplace.export(revision)
 
-    looks = Looks(
+    return Looks(
         test=search.record.test,
         stage=stage,
         image=image,
@@ -129,14 +144,6 @@ def go_on(
         name=search.name,
         repeat=repeat,
     )
-    tools = BisectTools(
-        look_at_night=looks.at_night,
-        look_at_commit=looks.at_commit,
-        commits_between=lambda before, after: source.between(before, after, first_parent=True),
-        keep=search.keep,
-        brought_by=source.between,
-    )
-    return bisect(search.record, tools, limits)
 
 
 def planned_for(settings: Settings, test: TestIdentity) -> tuple[PlannedStage, PlannedImage]:

@@ -13,6 +13,9 @@ from nightly_pipeline.errors import RecordError, UsageError
 from nightly_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nightly_pipeline.assets.bisecting import Question
     from nightly_pipeline.model.history import TestIdentity
 
 
@@ -65,19 +68,13 @@ def bisect(
       nightly bisect unit/test_versions.py::test_labels --framework vllm --arch amd64 --dry-run
       nightly bisect test_streams_are_not_mixed --good 2026-11-01 --bad 2026-11-20 --repeat 3
     """
-    from nightly_pipeline.assets.bisecting import Question, go_on, open_search
+    from nightly_pipeline.assets.bisecting import go_on, open_search
     from nightly_pipeline.model.bisect_record import State
     from nightly_pipeline.steps.bisect import Limits
     from nightly_pipeline.terminal.bisect import bisect_answer, bisect_plan
 
     settings = load_settings(profile)
-    cell = {name: options[name] for name in ("framework", "arch", "stage")}
-    known_cell(settings, **cell)
-    good, bad = (
-        past_night(options[name], f"--{name}") if options[name] else None for name in ("good", "bad")
-    )
-    question = Question(_test(settings, test, **cell), good=good, bad=bad)
-    search = open_search(settings, question, restart=restart)
+    search = open_search(settings, _question(settings, test, options), restart=restart)
     record = search.record
     if not dry_run:
         limits = Limits(builds=options["max_builds"], seconds=options["max_minutes"] * 60.0)
@@ -89,6 +86,18 @@ def bisect(
     else:
         console().print(bisect_plan(record) if dry_run else bisect_answer(record))
     sys.exit(0 if dry_run or record.state is State.FOUND else RecordError.exit_code)
+
+
+def _question(settings: Settings, test: str, options: Mapping[str, Any]) -> Question:
+    """What is asked. Raises UsageError where the profile has no such cell, or a night is none."""
+    from nightly_pipeline.assets.bisecting import Question
+
+    cell = {name: options[name] for name in ("framework", "arch", "stage")}
+    known_cell(settings, **cell)
+    good, bad = (
+        past_night(options[name], f"--{name}") if options[name] else None for name in ("good", "bad")
+    )
+    return Question(_test(settings, test, **cell), good=good, bad=bad)
 
 
 def _progress(line: str) -> None:

@@ -112,8 +112,25 @@ class Looks:
     def _build(self, commit: Commit) -> ImageOutcome:
         """The runtime image of a commit, under a tag of the search; no tag that people use is moved."""
         revision, files = self.checkout(commit.revision)
-        today = datetime.now(UTC)
-        run = ImageRun(self.image, today.date().isoformat(), self.name, revision, files, self.bases)
+        now = datetime.now(UTC)
+        run = ImageRun(self.image, now.date().isoformat(), self.name, revision, files, self.bases)
+        reference, digest = self._push(run, commit, now)
+        return ImageOutcome(
+            date=run.date,
+            run_id=self.name,
+            framework=self.image.framework,
+            arch=self.image.arch,
+            kind="runtime",
+            status=ImageStatus.BUILT,
+            runner=self.image.runner,
+            digest=digest,
+            reference=reference,
+            source_revision=revision.commit,
+            engine=self.image.engine,
+        )
+
+    def _push(self, run: ImageRun, commit: Commit, now: datetime) -> tuple[str, str]:
+        """Build and push it; return where it is, and its digest."""
         with self.workspace(f"bisect-{self.name}", (commit.revision[:12], "build")) as folder:
             tools = self.build_tools(folder)
             tag = search_tag(self.image.framework, self.image.arch, self.name, commit.revision)
@@ -125,20 +142,8 @@ class Looks:
                     builder=tools.buildx_builder,
                     docker_config=docker_config,
                 )
-                result = tools.builder.build(build_request(run, place, created=today), self.log)
-        return ImageOutcome(
-            date=run.date,
-            run_id=self.name,
-            framework=self.image.framework,
-            arch=self.image.arch,
-            kind="runtime",
-            status=ImageStatus.BUILT,
-            runner=self.image.runner,
-            digest=result.digest,
-            reference=reference,
-            source_revision=revision.commit,
-            engine=self.image.engine,
-        )
+                result = tools.builder.build(build_request(run, place, created=now), self.log)
+        return reference, result.digest
 
     def _test(self, name: str, image: ImageOutcome, revision: str | None) -> _Said:
         """Run the test as often as asked for, until it is bad once."""

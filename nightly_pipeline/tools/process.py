@@ -100,14 +100,7 @@ def run(  # noqa: PLR0913 - one door, so it has every handle
         pipes.close()
     if not ended:
         raise call.timed_out(deadline_s, pipes.stderr)
-    completed = Completed(
-        argv=call.shown,
-        exit_code=process.returncode,
-        stdout=pipes.stdout,
-        stderr=pipes.stderr,
-        duration_s=time.monotonic() - started,
-        truncated=pipes.truncated,
-    )
+    completed = call.completed(process.returncode, pipes, duration_s=time.monotonic() - started)
     if check and completed.exit_code != 0:
         raise call.failed(completed)
     return completed
@@ -154,6 +147,16 @@ class _Call:
 
     def _not_started(self, message: str, next_step: str | None = None) -> ProcessError:
         return ProcessError(mask(message, self.secrets), argv=self.shown, next_step=next_step)
+
+    def completed(self, exit_code: int, pipes: Pipes, *, duration_s: float) -> Completed:
+        return Completed(
+            argv=self.shown,
+            exit_code=exit_code,
+            stdout=pipes.stdout,
+            stderr=pipes.stderr,
+            duration_s=duration_s,
+            truncated=pipes.truncated,
+        )
 
     def timed_out(self, deadline_s: float, stderr: str) -> ProcessTimedOut:
         tail = self._tail(stderr)

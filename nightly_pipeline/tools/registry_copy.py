@@ -51,31 +51,45 @@ def send_blobs(
     client: RegistryClient, source: BlobSource, blobs: Iterable[Descriptor], mount_from: str | None
 ) -> int:
     """Send what is missing, a few side by side; return the bytes uploaded. The first failure stops all."""
-    stop, failed = threading.Event(), threading.Event()
-
-    def open_blob(digest: str) -> Iterator[bytes]:
-        for chunk in source.open_blob(digest):
-            if stop.is_set():
-                raise RegistryConflict(f"The copy of {digest} was stopped.")
-            yield chunk
-
-    def send(blob: Descriptor) -> int:
-        if failed.is_set():  # a registry that is down would be waited for as long as before, with each blob
-            return 0
-        try:
-            return send_blob(client, blob, open_blob, mount_from)
-        except BaseException:
-            failed.set()
-            raise
-
+    sending = _Sending(client, source, mount_from)
     distinct = {blob.digest: blob for blob in blobs}.values()
     largest_first = sorted(
         distinct, key=lambda blob: -blob.size
     )  # else a long one may be left alone at the end
     with ThreadPoolExecutor(client.settings.parallel_blobs, thread_name_prefix="copy") as pool:
-        futures = [pool.submit(send, blob) for blob in largest_first]
+        futures = [pool.submit(sending.send, blob) for blob in largest_first]
         try:
             return sum(future.result() for future in as_completed(futures))
         finally:  # on a failure or an interrupt, the others must not go on for gigabytes
-            stop.set()
+            sending.stop()
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Sending:
+    """Blobs on their way from one registry to another, which can be stopped from another thread."""
+
+    def __init__(self, client: RegistryClient, source: BlobSource, mount_from: str | None) -> None:
+        self._client, self._source, self._mount_from = client, source, mount_from
+        self._failed, self._stopped = threading.Event(), threading.Event()
+
+    def send(self, blob: Descriptor) -> int:
+        """Send one unless it is there, and return the bytes uploaded: none after another one failed."""
+        if (
+            self._failed.is_set()
+        ):  # a registry that is down would be waited for as long as before, with each blob
+            return 0
+        try:
+            return send_blob(self._client, blob, self._open, self._mount_from)
+        except BaseException:
+            self._failed.set()
+            raise
+
+    def stop(self) -> None:
+        """Let what is under way end with its next chunk."""
+        self._stopped.set()
+
+    def _open(self, digest: str) -> Iterator[bytes]:
+        for chunk in self._source.open_blob(digest):
+            if self._stopped.is_set():
+                raise RegistryConflict(f"The copy of {digest} was stopped.")
+            yield chunk
