@@ -18,7 +18,8 @@ from nightly_pipeline.tools.container_logs import LineSink, note
 _LONGEST_LOOK_AWAY_S = 30
 _PATIENCE_S = 60.0
 """How long a daemon that was lost may take to come back: a restart, a broken connection."""
-_OOM_SETTLES_S = 0.5
+_OOM_LOOKS, _OOM_LOOK_S = 12, 0.25
+"""How often, and how far apart, a container that was killed is asked about: its kernel's word may be slow to come."""
 _KILLED = 137
 _LOST = (_KILLED, 255)
 """What a container's exit code is when its daemon went down under it."""
@@ -114,11 +115,13 @@ class EndWatch:
         )
 
     def _killed_for_memory(self, state: dict[str, Any], *, suspect: bool) -> bool:
-        """As the daemon says. News of a kill may come after that of the end: a suspect is asked twice."""
-        if state.get("OOMKilled") or not suspect or self._spec.memory_bytes is None:
-            return bool(state.get("OOMKilled"))
-        time.sleep(_OOM_SETTLES_S)
-        return bool(self._state().get("OOMKilled"))
+        """As the daemon says. News of a kill may come after that of the end: a suspect is asked for a while."""
+        looks = 0 if not suspect or self._spec.memory_bytes is None else _OOM_LOOKS
+        while not state.get("OOMKilled") and looks:
+            looks -= 1
+            time.sleep(_OOM_LOOK_S)
+            state = self._state()
+        return bool(state.get("OOMKilled"))
 
 
 def _duration_s(state: dict[str, Any]) -> float | None:

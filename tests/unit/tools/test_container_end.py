@@ -76,7 +76,7 @@ def test_an_end_is_the_daemons_by_its_own_clock(watch):
 @pytest.mark.parametrize("finished", ["", "0001-01-01T00:00:00Z", "not a time"])
 def test_a_clock_that_makes_no_sense_is_not_believed(watch, finished):
     ended, _ = watch(Daemon(exited(0, FinishedAt=finished)))
-    assert 0 <= ended.duration_s < 1
+    assert 0 <= ended.duration_s < 60
 
 
 def test_a_container_that_runs_on_is_looked_at_again(watch):
@@ -106,8 +106,9 @@ def test_a_container_that_resists_kill_has_no_exit_code(watch):
     assert "could not be stopped" in lines[-1]
 
 
-def test_news_of_memory_may_come_after_that_of_the_end(watch):
-    ended, _ = watch(Daemon(exited(137), exited(137, OOMKilled=True)))
+@pytest.mark.parametrize("looks", [1, 2, 8])
+def test_news_of_memory_may_come_after_that_of_the_end(watch, looks):
+    ended, _ = watch(Daemon(*[exited(137)] * looks, exited(137, OOMKilled=True)))
     assert ended.out_of_memory
 
 
