@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -15,7 +15,7 @@ from nightly_pipeline.model.reading import Item, Tone
 from nightly_pipeline.model.untrusted import short_line
 from nightly_pipeline.page.links import Linked
 
-INDEX = "multi_arch_image"
+_INDEX = "multi_arch_image"
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,15 @@ class Row:
     """How many rows the index reaches over; 0 where a row above already has it."""
 
 
+@dataclass(frozen=True)
+class Matrix:
+    """The whole of it. `columns` are the names of the steps that are not the framework's index."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    has_indexes: bool
+
+
 def brief_of(item: Item, counted: Mapping[str, Counter[Verdict]], *, judged: bool) -> str:
     """What is worth a second line in the matrix: the bad tests, else how many were good, else a size."""
     outcome = item.outcome
@@ -61,23 +70,24 @@ def brief_of(item: Item, counted: Mapping[str, Counter[Verdict]], *, judged: boo
     return f"{outcome.counts.passed:,} tests" if outcome.counts.passed else ""
 
 
-def matrix_of(everything: Sequence[Shown]) -> tuple[tuple[str, ...], tuple[Row, ...]]:
-    """Names of the columns, and the rows."""
-    columns = tuple(dict.fromkeys(one.item.name for one in everything if one.item.name != INDEX))
-    rows: list[Row] = []
+def matrix_of(everything: Sequence[Shown]) -> Matrix:
+    """The matrix of a night's steps, in their order."""
+    names = dict.fromkeys(one.item.name for one in everything)
+    columns = tuple(name for name in names if name != _INDEX)
+    return Matrix(columns, tuple(_rows(everything, columns)), has_indexes=_INDEX in names)
+
+
+def _rows(everything: Sequence[Shown], columns: Sequence[str]) -> Iterator[Row]:
     for framework, group in groupby(everything, key=lambda one: one.item.outcome.framework):
         members = list(group)
-        index = next((one for one in members if one.item.name == INDEX), None)
+        index = next((one for one in members if one.item.name == _INDEX), None)
         arches = list(dict.fromkeys(one.item.outcome.arch for one in members if one.item.outcome.arch))
         for position, arch in enumerate(arches):
             by_name = {one.item.name: one for one in members if one.item.outcome.arch == arch}
-            rows.append(
-                Row(
-                    framework=framework,
-                    arch=arch,
-                    steps=tuple(by_name.get(name) for name in columns),
-                    index=index if position == 0 else None,
-                    index_rows=len(arches) if position == 0 else 0,
-                )
+            yield Row(
+                framework=framework,
+                arch=arch,
+                steps=tuple(by_name.get(name) for name in columns),
+                index=index if position == 0 else None,
+                index_rows=len(arches) if position == 0 else 0,
             )
-    return columns, tuple(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from nightly_pipeline.model.findings import (
@@ -47,7 +47,7 @@ from nightly_pipeline.page.charts import ChartShown, shown_charts
 from nightly_pipeline.page.failing import VerdictGroup, verdict_groups
 from nightly_pipeline.page.incidents import IncidentShown, shown_incidents
 from nightly_pipeline.page.links import Linked, artifact_links, outcome_links
-from nightly_pipeline.page.matrix import INDEX, Row, Shown, brief_of, matrix_of
+from nightly_pipeline.page.matrix import Matrix, Shown, brief_of, matrix_of
 
 _LONG_MESSAGE = 8_000
 _NEWS = 6
@@ -90,6 +90,18 @@ class Chip:
 
 
 @dataclass(frozen=True)
+class News:
+    """What matters, the most important first; `more_anchor` leads to the first of those that are left out."""
+
+    listed: tuple[Headline, ...]
+    more: int
+    more_anchor: str
+    chips: tuple[Chip, ...]
+
+    letters = LETTERS
+
+
+@dataclass(frozen=True)
 class NightView:
     """Everything the templates need."""
 
@@ -100,13 +112,8 @@ class NightView:
     notes: tuple[str, ...]
     revision: str
     duration_s: float | None
-    news: tuple[Headline, ...]
-    news_more: int
-    news_more_anchor: str
-    chips: tuple[Chip, ...]
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-    has_indexes: bool
+    news: News
+    matrix: Matrix
     incidents: tuple[IncidentShown, ...]
     broken: tuple[Broken, ...]
     failed_stages: tuple[FailedStage, ...]
@@ -122,8 +129,6 @@ class NightView:
     runs: tuple[Linked, ...]
     """One for each of the report's runs, in their order."""
     index: str | None
-
-    letters = LETTERS
 
     @property
     def listed(self) -> int:
@@ -147,9 +152,6 @@ def night_view(report: Report, links: Links, trends: Trends | None = None) -> Ni
         return _shown(item, links, brief_of(item, counted, judged=judged))
 
     everything = tuple(shown(item) for item in items(report))
-    columns, rows = matrix_of(everything)
-    news = headlines(report, found)
-    on_top = len(news) if len(news) == _NEWS + 1 else _NEWS  # "1 more" would take as much room as the one
     return NightView(
         report=report,
         headline=headline(report),
@@ -158,19 +160,11 @@ def night_view(report: Report, links: Links, trends: Trends | None = None) -> Ni
         notes=notes(report),
         revision=short_revision(report),
         duration_s=duration_s(report),
-        news=news[:on_top],
-        news_more=len(news[on_top:]),
-        news_more_anchor=next((one.anchor for one in news[on_top:]), ""),
-        chips=_chips(found) if judged else (),
-        columns=columns,
-        rows=rows,
-        has_indexes=any(one.item.name == INDEX for one in everything),
+        news=_news(report, found),
+        matrix=matrix_of(everything),
         incidents=shown_incidents(report),
         broken=tuple(_broken(report, shown)),
-        failed_stages=tuple(
-            FailedStage(shown(item), counts_text(counted.get(item.label, Counter()), judged=judged))
-            for item in failed_stages(report)
-        ),
+        failed_stages=tuple(_failed_stages(report, shown, counted)),
         following=tuple(shown(item) for item in consequences(report)),
         tests=verdict_groups(report, found, links),
         changes=shown_changes(report),
@@ -210,6 +204,25 @@ def _broken(report: Report, shown: Callable[[Item], Shown]) -> Iterator[Broken]:
             known=standing(known),
             owners=short_line(", ".join(known.owners), 200) if known else "",
         )
+
+
+def _failed_stages(
+    report: Report, shown: Callable[[Item], Shown], counted: Mapping[str, Counter[Verdict]]
+) -> Iterator[FailedStage]:
+    for item in failed_stages(report):
+        verdicts = counted.get(item.label, Counter())
+        yield FailedStage(shown(item), counts_text(verdicts, judged=report.judgement is not None))
+
+
+def _news(report: Report, found: Findings) -> News:
+    news = headlines(report, found)
+    on_top = len(news) if len(news) == _NEWS + 1 else _NEWS  # "1 more" would take as much room as the one
+    return News(
+        listed=news[:on_top],
+        more=len(news[on_top:]),
+        more_anchor=next((one.anchor for one in news[on_top:]), ""),
+        chips=_chips(found) if report.judgement else (),
+    )
 
 
 def _chips(found: Findings) -> tuple[Chip, ...]:
