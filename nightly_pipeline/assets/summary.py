@@ -6,7 +6,7 @@ of its own, which can be repeated.
 
 # No `from __future__ import annotations` here: Dagster looks at the annotation of `context`, not at its text.
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 import dagster as dg
@@ -111,9 +111,7 @@ def _summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.Mate
     run_id = context.run.tags.get(SUMMARY_TAG)
     metadata = {
         **summary_metadata(report, shared_links(settings, records, report)),
-        "page": place(kept[REPORT_PAGE]),
-        **({"all_nights": place(kept[INDEX_PAGE])} if INDEX_PAGE in kept else {}),
-        **{name: place(records.store.location(key)) for name, key in report.artifacts.items()},
+        **_places(report, records, kept),
         "message": _announce(context, report, settings, records),
         "history": remembered,
         "judgement": str(judgement),
@@ -123,6 +121,15 @@ def _summary(context: dg.AssetExecutionContext, workplace: Workplace) -> dg.Mate
     verdict = _check_result(_why(report), green=green, red=report.status is NightStatus.RED)
     promoted = promote_after(report, settings, records.store, run_id=report.run_id)
     return dg.MaterializeResult(metadata=metadata, check_results=[verdict, known_good_result(promoted)])
+
+
+def _places(report: Report, records: NightRecords, kept: Mapping[str, str]) -> dict[str, dg.MetadataValue]:
+    """Where the page is, the list of all nights, and what else is kept of the report."""
+    return {
+        "page": place(kept[REPORT_PAGE]),
+        **({"all_nights": place(kept[INDEX_PAGE])} if INDEX_PAGE in kept else {}),
+        **{name: place(records.store.location(key)) for name, key in report.artifacts.items()},
+    }
 
 
 def _remember(context: dg.AssetExecutionContext, settings: Settings, records: NightRecords) -> str:
