@@ -62,21 +62,6 @@ def test_many_looks_that_hang_take_no_longer_than_one():
     never.set()
 
 
-def test_a_look_may_have_more_time_than_the_others_and_words_of_its_own_for_being_late():
-    never = threading.Event()
-    late = Finding("slow", Readiness.MISSING, "nobody there", "Go there.")
-    patient, slow, fine = doctor(
-        [
-            Check("patient", lambda: time.sleep(0.5) or ok("patient"), deadline_s=5),
-            Check("slow", lambda: waiting(never, "slow"), deadline_s=0.2, late=lambda: late),
-            Check("fine", lambda: ok("fine")),
-        ],
-        deadline_s=0.1,
-    )
-    never.set()
-    assert (patient, slow, fine) == (ok("patient"), late, ok("fine"))
-
-
 def test_an_error_of_ours_brings_its_own_next_step():
     error = EnvironmentNotReady("no daemon answers", next_step="Start it.")
     (finding,) = doctor([Check("Docker", lambda: raising(error))], deadline_s=60)
