@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from nightly_pipeline.model.judgement import Drift, ImageChange, Judgement, PackageChange, StepChange
-from nightly_pipeline.model.quantities import NOTHING, bytes_text, digest_text, duration_text
-from nightly_pipeline.model.reading import plural
+from nightly_pipeline.model.quantities import NOTHING, bytes_text, digest_text, duration_text, plural
 from nightly_pipeline.model.untrusted import short_line
 
 _PACKAGES_NAMED, _STEPS_NAMED = 6, 3

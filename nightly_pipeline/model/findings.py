@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from nightly_pipeline.model.history import TestIdentity
 from nightly_pipeline.model.judgement import Incident, TestVerdict, Verdict
 from nightly_pipeline.model.outcomes import StageOutcome, StageStatus, TestFailure
-from nightly_pipeline.model.reading import Item, causes, plural
+from nightly_pipeline.model.quantities import plural
+from nightly_pipeline.model.reading import Item, causes
 from nightly_pipeline.model.report import Report, identity_of
 from nightly_pipeline.model.untrusted import one_line
 

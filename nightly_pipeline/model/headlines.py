@@ -17,7 +17,8 @@ from nightly_pipeline.model.findings import (
 )
 from nightly_pipeline.model.history import TestIdentity
 from nightly_pipeline.model.judgement import Incident, Verdict
-from nightly_pipeline.model.reading import Item, plural
+from nightly_pipeline.model.quantities import plural
+from nightly_pipeline.model.reading import Item
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.told import Told, standing, told
 from nightly_pipeline.model.untrusted import one_line, short_line

@@ -6,6 +6,7 @@ import re
 from datetime import date
 
 from nightly_pipeline.model.judgement import Incident
+from nightly_pipeline.model.quantities import plural
 from nightly_pipeline.model.signature import normalised, says_little
 
 _DAYS_BY_NAME = 7
@@ -51,7 +52,7 @@ def phrase(incident: Incident, tonight: str) -> str:
 
 def _sizes(incident: Incident) -> list[str]:
     tests, cells = set(incident.tests), set(incident.cells)
-    return [*([_count(len(tests), "test")] if tests else []), _count(len(cells), "cell")]
+    return [*([plural(len(tests), "test")] if tests else []), plural(len(cells), "cell")]
 
 
 def _since(first: str | None, tonight: str) -> list[str]:
@@ -61,7 +62,3 @@ def _since(first: str | None, tonight: str) -> list[str]:
     if days <= 0:
         return ["since tonight"]
     return [f"since {date.fromisoformat(first):%A}" if days < _DAYS_BY_NAME else f"since {first}"]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

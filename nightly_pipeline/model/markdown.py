@@ -14,7 +14,7 @@ from nightly_pipeline.model.links import NO_LINKS, Links, safe_address
 from nightly_pipeline.model.markdown_past import past_markdown
 from nightly_pipeline.model.markdown_text import code_block, code_span, escape_cell
 from nightly_pipeline.model.outcomes import TestFailure
-from nightly_pipeline.model.quantities import NOTHING, duration_text, instant_text, minutes_text
+from nightly_pipeline.model.quantities import NOTHING, duration_text, instant_text, minutes_text, plural
 from nightly_pipeline.model.reading import (
     Item,
     causes,
@@ -27,7 +27,6 @@ from nightly_pipeline.model.reading import (
     items,
     mock_note,
     notes,
-    plural,
     short_revision,
     tally,
 )

@@ -17,7 +17,7 @@ from nightly_pipeline.model.findings import (
 )
 from nightly_pipeline.model.judgement import Incident, Judgement, Verdict
 from nightly_pipeline.model.markdown_text import code_block, code_span, escape_cell
-from nightly_pipeline.model.reading import plural
+from nightly_pipeline.model.quantities import plural
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.strips import LEGEND, strip_text
 from nightly_pipeline.model.untrusted import excerpt, first_line, short_line

@@ -26,7 +26,7 @@ from nightly_pipeline.model.message_lines import tests_text, verdict_text
 from nightly_pipeline.model.message_past import commits_text, drifts_line, quarantine_line
 from nightly_pipeline.model.mrkdwn import escape_mrkdwn
 from nightly_pipeline.model.outcomes import ImageOutcome, NightStatus, TestFailure
-from nightly_pipeline.model.quantities import duration_text, instant_text
+from nightly_pipeline.model.quantities import duration_text, instant_text, plural
 from nightly_pipeline.model.reading import (
     Item,
     Tone,
@@ -40,7 +40,6 @@ from nightly_pipeline.model.reading import (
     mock_note,
     night_tone,
     notes,
-    plural,
     short_revision,
     tally,
 )

@@ -12,7 +12,7 @@ from nightly_pipeline.model.mentions import is_first_time, owners_text
 from nightly_pipeline.model.message_blocks import Message, code, context, fitted, link, preformatted, section
 from nightly_pipeline.model.mrkdwn import escape_mrkdwn
 from nightly_pipeline.model.outcomes import StageOutcome
-from nightly_pipeline.model.reading import plural
+from nightly_pipeline.model.quantities import plural
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.untrusted import excerpt, one_line, short_line
 

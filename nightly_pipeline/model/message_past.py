@@ -5,8 +5,7 @@ from __future__ import annotations
 from nightly_pipeline.model.judgement import Drift, Judgement
 from nightly_pipeline.model.message_blocks import code
 from nightly_pipeline.model.mrkdwn import escape_mrkdwn
-from nightly_pipeline.model.quantities import bytes_text, duration_text
-from nightly_pipeline.model.reading import plural
+from nightly_pipeline.model.quantities import bytes_text, duration_text, plural
 from nightly_pipeline.model.untrusted import short_line
 
 _NAMED = 3

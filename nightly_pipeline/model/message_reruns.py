@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from nightly_pipeline.model.links import NO_LINKS, Links
 from nightly_pipeline.model.message_blocks import Message, link, section
 from nightly_pipeline.model.mrkdwn import escape_mrkdwn
-from nightly_pipeline.model.quantities import instant_text
-from nightly_pipeline.model.reading import plural
+from nightly_pipeline.model.quantities import instant_text, plural
 from nightly_pipeline.model.report import Report, RunFacts, RunState
 from nightly_pipeline.model.tags import short_run_id
 from nightly_pipeline.model.untrusted import short_line

@@ -22,8 +22,8 @@ from nightly_pipeline.model.message_incidents import incident_message, ordered
 from nightly_pipeline.model.message_lines import tests_text, verdict_text
 from nightly_pipeline.model.mrkdwn import escape_mrkdwn
 from nightly_pipeline.model.outcomes import StageOutcome, TestFailure
-from nightly_pipeline.model.quantities import duration_text
-from nightly_pipeline.model.reading import Item, plural
+from nightly_pipeline.model.quantities import duration_text, plural
+from nightly_pipeline.model.reading import Item
 from nightly_pipeline.model.report import Report, identity_of
 from nightly_pipeline.model.told import told
 from nightly_pipeline.model.untrusted import excerpt, one_line, short_line

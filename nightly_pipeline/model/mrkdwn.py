@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from nightly_pipeline.model.quantities import plural
+
 MAX_BLOCKS = 45
 MAX_CHARACTERS = 12_000
 """Of the blocks as JSON, which is what Slack counts before it answers `msg_blocks_too_long`."""
@@ -54,4 +56,4 @@ def fit_lines(lines: Sequence[str], limit: int) -> str:
 
 def more_text(count: int, noun: str) -> str:
     """What stands for things left out: `… 1,200 more lines`."""
-    return f"… {count:,} more {noun}{'' if count == 1 else 's'}"
+    return f"… {plural(count, f'more {noun}')}"

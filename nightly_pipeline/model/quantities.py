@@ -1,4 +1,4 @@
-"""Durations, sizes and instants as people read them."""
+"""Numbers, durations, sizes and instants as people read them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ NOTHING = "—"
 
 _MINUTE, _HOUR = 60, 3600
 _STEP = 1000
+
+
+def plural(count: int, noun: str) -> str:
+    """A number of things.
+
+    >>> plural(1, "problem"), plural(1_200, "test")
+    ('1 problem', '1,200 tests')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def duration_text(seconds: float | None) -> str:

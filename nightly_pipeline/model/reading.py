@@ -256,11 +256,6 @@ def counts_words(counts: StageCounts) -> str:
     return ", ".join(f"{count:,} {word}" for word, count in named if count) or "no tests ran"
 
 
-def plural(count: int, noun: str) -> str:
-    """`1 problem`, `2 problems`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def _item(outcome: Outcome, lost: frozenset[str], *, pending: bool) -> Item:
     waits = outcome.status.value == "not_run" and pending
     lost_image = isinstance(outcome, ImageOutcome) and outcome.kind == "runtime" and _cell(outcome) in lost

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from nightly_pipeline.model.history import BAD_RESULTS, GOOD_RESULTS, TestResult
 from nightly_pipeline.model.judgement import NightResult
-from nightly_pipeline.model.reading import plural
+from nightly_pipeline.model.quantities import plural
 
 
 class Square(StrEnum):

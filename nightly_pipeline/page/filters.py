@@ -14,8 +14,8 @@ from nightly_pipeline.model.quantities import (
     duration_text,
     instant_text,
     minutes_text,
+    plural,
 )
-from nightly_pipeline.model.reading import plural
 from nightly_pipeline.model.tags import short_run_id
 from nightly_pipeline.model.untrusted import one_line, short_line
 

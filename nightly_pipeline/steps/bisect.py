@@ -15,7 +15,7 @@ from nightly_pipeline.errors import NightlyError, RegistryUnavailable
 from nightly_pipeline.model.bisect import Finding, Search
 from nightly_pipeline.model.bisect_record import BisectRecord, Look, State
 from nightly_pipeline.model.judgement import Commit
-from nightly_pipeline.model.reading import plural
+from nightly_pipeline.model.quantities import plural
 
 _GO_ON = "The same command goes on."
 

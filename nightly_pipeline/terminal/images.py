@@ -9,8 +9,8 @@ from rich.text import Text
 
 from nightly_pipeline.model.image_list import Answer, ImageList, ImageRow, KnownGood
 from nightly_pipeline.model.outcomes import EngineFacts
-from nightly_pipeline.model.quantities import NOTHING, bytes_text, digest_text
-from nightly_pipeline.model.reading import NIGHT_TONES, Tone, plural
+from nightly_pipeline.model.quantities import NOTHING, bytes_text, digest_text, plural
+from nightly_pipeline.model.reading import NIGHT_TONES, Tone
 from nightly_pipeline.model.supply_chain import Package
 from nightly_pipeline.model.tags import known_good_tag, nightly_tag, run_tag, short_run_id
 from nightly_pipeline.steps.image_list import ImageDescription, ImageFacts

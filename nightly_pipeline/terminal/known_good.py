@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from nightly_pipeline.model.quantities import NOTHING, digest_text
-from nightly_pipeline.model.reading import Tone, plural
+from nightly_pipeline.model.quantities import NOTHING, digest_text, plural
+from nightly_pipeline.model.reading import Tone
 from nightly_pipeline.model.retention import Decision
 from nightly_pipeline.model.tags import short_run_id
 from nightly_pipeline.steps.promote import PromotionPlan

@@ -20,7 +20,8 @@ from nightly_pipeline.model.findings import (
     word_of,
 )
 from nightly_pipeline.model.judgement import Incident, Judgement, Verdict
-from nightly_pipeline.model.reading import Tone, plural
+from nightly_pipeline.model.quantities import plural
+from nightly_pipeline.model.reading import Tone
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.strips import LEGEND, strip_text
 from nightly_pipeline.model.untrusted import first_line, short_line

@@ -18,8 +18,8 @@ from nightly_pipeline.model.plan import (
     PlannedPublication,
     PlannedStage,
 )
-from nightly_pipeline.model.quantities import NOTHING
-from nightly_pipeline.model.reading import MOCK_NOTE, label_of, plural
+from nightly_pipeline.model.quantities import NOTHING, plural
+from nightly_pipeline.model.reading import MOCK_NOTE, label_of
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.terminal.words import add_group, column_table, in_order, keep_whole, plain_text
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from nightly_pipeline.model.findings import is_of_tests_alone
 from nightly_pipeline.model.outcomes import StageOutcome, TestFailure
-from nightly_pipeline.model.quantities import NOTHING, duration_text, minutes_text
+from nightly_pipeline.model.quantities import NOTHING, duration_text, minutes_text, plural
 from nightly_pipeline.model.reading import (
     Item,
     causes,
@@ -26,7 +26,6 @@ from nightly_pipeline.model.reading import (
     mock_note,
     night_tone,
     notes,
-    plural,
     short_revision,
     tally,
 )

@@ -11,7 +11,7 @@ from nightly_pipeline.model.bisect import Finding
 from nightly_pipeline.model.bisect_record import BisectRecord, Look, State, bisect_id
 from nightly_pipeline.model.history import TestIdentity
 from nightly_pipeline.model.judgement import Commit
-from nightly_pipeline.model.reading import plural
+from nightly_pipeline.model.quantities import plural
 from nightly_pipeline.steps.bisect import BisectTools, Limits, bisect
 
 TEST = TestIdentity(framework="vllm", arch="amd64", stage="unit", node_id="unit/test_a.py::test_b")
