@@ -35,6 +35,8 @@ def doctor(
 ) -> None:
     """Say whether this machine is ready for a night, and how to mend what is missing. Exits with 3 if something is.
 
+    Every registry is logged in to, and asked whether it may be read and pushed to: an upload is started and cancelled.
+
     With --freshness it says instead whether a night has finished lately, for an outside cron: a scheduler that is dead
     cannot raise the alarm itself.
 
