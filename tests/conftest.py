@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,15 @@ settings.register_profile(
 )
 settings.register_profile("suite", settings.get_profile("search"), derandomize=True, database=None)
 settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _any_terminal() -> Iterator[None]:
+    """Output looks the same whatever the terminal or the CI around the tests asks for."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("COLUMNS", "LINES", "TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+            environment.delenv(name, raising=False)
+        yield
 
 
 def pytest_xdist_auto_num_workers() -> int:

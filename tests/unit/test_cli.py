@@ -24,7 +24,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def nightly(home: Path):
     def call(*arguments: str) -> Result:
-        environment = {"NIGHTLY_HOME": str(home), "NIGHTLY_PROFILE": None}
+        environment = {"NIGHTLY_HOME": str(home), "NIGHTLY_PROFILE": None, "COLUMNS": "200"}
         return CliRunner().invoke(main, arguments, env=environment, prog_name="nightly")
 
     return call
