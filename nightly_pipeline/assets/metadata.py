@@ -7,19 +7,13 @@ from typing import Any
 
 import dagster as dg
 
+from nightly_pipeline.model.counts import count_collected, counts_run
 from nightly_pipeline.model.incident_table import incident_table, verdict_counts
 from nightly_pipeline.model.links import Links
 from nightly_pipeline.model.markdown import summary_table
 from nightly_pipeline.model.metrics import BuildMetrics
 from nightly_pipeline.model.outcomes import ImageOutcome, PublicationOutcome, StageOutcome
-from nightly_pipeline.model.reading import (
-    causes,
-    count_collected,
-    counts_run,
-    duration_s,
-    headline,
-    mock_note,
-)
+from nightly_pipeline.model.reading import causes, duration_s, headline, mock_note
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.settings import Settings
 from nightly_pipeline.steps.build import METRICS_FILE

@@ -9,9 +9,9 @@ from nightly_pipeline.assets.metadata import stage_metadata
 from nightly_pipeline.assets.night_run import night_run
 from nightly_pipeline.assets.output import print_line
 from nightly_pipeline.assets.workplace import Workplace
+from nightly_pipeline.model.counts import counts_line
 from nightly_pipeline.model.outcomes import GOOD_STAGE, StageOutcome
 from nightly_pipeline.model.plan import PlannedStage
-from nightly_pipeline.model.reading import counts_line
 from nightly_pipeline.steps.stages import StageRun, run_stage
 
 

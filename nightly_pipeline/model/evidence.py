@@ -8,6 +8,7 @@ inside a container: show it escaped.
 
 from __future__ import annotations
 
+from nightly_pipeline.model.evidence_failures import failures_of
 from nightly_pipeline.model.evidence_fold import fold_events
 from nightly_pipeline.model.evidence_lines import bounded_lines
 from nightly_pipeline.model.evidence_records import (
@@ -19,7 +20,6 @@ from nightly_pipeline.model.evidence_records import (
     StageEvidence,
     TestOutcome,
     TestRecord,
-    failures_of,
 )
 from nightly_pipeline.model.evidence_rule import stage_status
 

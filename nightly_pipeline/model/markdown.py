@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from nightly_pipeline.model.counts import count_collected, counts_run, counts_words, tally
 from nightly_pipeline.model.findings import counts_text, findings, is_of_tests_alone, stage_counts
 from nightly_pipeline.model.links import NO_LINKS, Links, safe_address
 from nightly_pipeline.model.markdown_past import past_markdown
@@ -19,16 +20,12 @@ from nightly_pipeline.model.reading import (
     Item,
     causes,
     consequences,
-    count_collected,
-    counts_run,
-    counts_words,
     duration_s,
     headline,
     items,
     mock_note,
     notes,
     short_revision,
-    tally,
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id

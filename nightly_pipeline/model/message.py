@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from nightly_pipeline.model.counts import count_collected, counts_run, counts_words, tally
 from nightly_pipeline.model.findings import is_of_tests_alone
 from nightly_pipeline.model.headlines import alike_steps
 from nightly_pipeline.model.judgement import Incident, Judgement, Verdict
@@ -31,9 +32,6 @@ from nightly_pipeline.model.reading import (
     Item,
     Tone,
     consequences,
-    count_collected,
-    counts_run,
-    counts_words,
     duration_s,
     headline,
     items,
@@ -41,7 +39,6 @@ from nightly_pipeline.model.reading import (
     night_tone,
     notes,
     short_revision,
-    tally,
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from nightly_pipeline.model.counts import counts_line
 from nightly_pipeline.model.judgement import Verdict
 from nightly_pipeline.model.mrkdwn import escape_mrkdwn
 from nightly_pipeline.model.outcomes import StageOutcome, TestFailure
-from nightly_pipeline.model.reading import Item, counts_line
+from nightly_pipeline.model.reading import Item
 from nightly_pipeline.model.untrusted import one_line
 
 

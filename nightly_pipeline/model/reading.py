@@ -5,8 +5,6 @@ The table, the page, the message and the terminal all read a report through this
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,7 +17,6 @@ from nightly_pipeline.model.outcomes import (
     ImageStatus,
     NightStatus,
     PublicationOutcome,
-    StageCounts,
     StageOutcome,
     TestFailure,
 )
@@ -221,41 +218,6 @@ def duration_s(report: Report) -> float | None:
     return sum(spans) if spans else None
 
 
-def tally(statuses: Iterable[Status]) -> str:
-    """`10 built, 1 failed` in the vocabulary's order, of statuses of one kind; `none` when there are none."""
-    counted = Counter(statuses)
-    vocabulary = type(next(iter(counted), ImageStatus.BUILT))
-    return ", ".join(f"{counted[word]} {word.value}" for word in vocabulary if counted[word]) or "none"
-
-
-def counts_run(report: Report) -> StageCounts:
-    """Counts of the stages that ran, added up."""
-    return _sum(stage.counts for stage in report.stages if stage.mode == "run")
-
-
-def count_collected(report: Report) -> int:
-    """How many tests dry runs collected."""
-    return sum(stage.counts.collected for stage in report.stages if stage.mode == "collect")
-
-
-def counts_line(stage: StageOutcome) -> str:
-    """What a stage's tests did: `36 passed, 2 failed, 1 skipped`; a dry run's is `40 collected`."""
-    if stage.mode == "collect":
-        return f"{stage.counts.collected:,} collected"
-    return counts_words(stage.counts)
-
-
-def counts_words(counts: StageCounts) -> str:
-    """Counts in words, without the zeros; `no tests` when all are zero."""
-    named = (
-        ("passed", counts.passed),
-        ("failed", counts.failed),
-        ("errors", counts.errors),
-        ("skipped", counts.skipped),
-    )
-    return ", ".join(f"{count:,} {word}" for word, count in named if count) or "no tests ran"
-
-
 def _item(outcome: Outcome, lost: frozenset[str], *, pending: bool) -> Item:
     waits = outcome.status.value == "not_run" and pending
     lost_image = isinstance(outcome, ImageOutcome) and outcome.kind == "runtime" and _cell(outcome) in lost
@@ -284,8 +246,3 @@ def _urgency(item: Item) -> tuple[int, int, int]:
     newest = min((_newness(failure) for failure in item.failures), default=1)
     word = _CAUSE_ORDER.index(item.word) if item.word in _CAUSE_ORDER else len(_CAUSE_ORDER)
     return (item.tone is not Tone.BAD, min(newest, 1), word)
-
-
-def _sum(counts: Iterable[StageCounts]) -> StageCounts:
-    rows = list(counts)
-    return StageCounts(**{name: sum(getattr(row, name) for row in rows) for name in StageCounts.model_fields})

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from nightly_pipeline.model.counts import count_collected, counts_line, counts_run, counts_words, tally
 from nightly_pipeline.model.findings import (
     LETTERS,
     Findings,
@@ -25,10 +26,6 @@ from nightly_pipeline.model.reading import (
     Item,
     Tone,
     consequences,
-    count_collected,
-    counts_line,
-    counts_run,
-    counts_words,
     duration_s,
     headline,
     items,
@@ -36,7 +33,6 @@ from nightly_pipeline.model.reading import (
     night_tone,
     notes,
     short_revision,
-    tally,
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.told import standing, told

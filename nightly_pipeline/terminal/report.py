@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from nightly_pipeline.model.counts import count_collected, counts_line, counts_run, counts_words, tally
 from nightly_pipeline.model.findings import is_of_tests_alone
 from nightly_pipeline.model.outcomes import StageOutcome, TestFailure
 from nightly_pipeline.model.quantities import NOTHING, duration_text, minutes_text, plural
@@ -16,10 +17,6 @@ from nightly_pipeline.model.reading import (
     Item,
     causes,
     consequences,
-    count_collected,
-    counts_line,
-    counts_run,
-    counts_words,
     duration_s,
     headline,
     items,
@@ -27,7 +24,6 @@ from nightly_pipeline.model.reading import (
     night_tone,
     notes,
     short_revision,
-    tally,
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nightly_pipeline.model.evidence_records import (
-    OUTPUT_CHARACTERS,
-    OUTPUTS_KEPT,
-    Attempt,
-    StageEvidence,
-    TestOutcome,
-    TestRecord,
-    failures_of,
-)
+from nightly_pipeline.model.evidence_failures import OUTPUT_CHARACTERS, OUTPUTS_KEPT, failures_of
+from nightly_pipeline.model.evidence_records import Attempt, StageEvidence, TestOutcome, TestRecord
 from nightly_pipeline.model.history import TestIdentity
 from nightly_pipeline.model.judgement import Incident, Judgement, TestVerdict, Verdict
 from nightly_pipeline.model.outcomes import NightStatus

@@ -9,9 +9,6 @@ from nightly_pipeline.model.reading import (
     Tone,
     causes,
     consequences,
-    count_collected,
-    counts_line,
-    counts_run,
     duration_s,
     headline,
     items,
@@ -20,7 +17,6 @@ from nightly_pipeline.model.reading import (
     night_tone,
     notes,
     short_revision,
-    tally,
     tone_of,
 )
 from tests.factories import (
@@ -191,28 +187,6 @@ def test_an_unknown_revision_is_said() -> None:
 def test_the_duration_is_that_of_the_runs_not_of_the_pause_between_them() -> None:
     assert duration_s(whole_night(runs=[run_facts(), run_facts()])) == 2 * (3 * 3600 + 12 * 60)
     assert duration_s(whole_night(runs=[run_facts("running")])) is None
-
-
-def test_tallies_follow_the_vocabulary() -> None:
-    statuses = [StageStatus.BLOCKED, StageStatus.PASSED, StageStatus.FAILED, StageStatus.PASSED]
-
-    assert tally(statuses) == "2 passed, 1 failed, 1 blocked"
-    assert tally([]) == "none"
-
-
-def test_collected_tests_are_not_counted_as_run() -> None:
-    report = night(stages=[stage(), stage(arch="arm64")])
-
-    assert counts_run(report).model_dump() == {
-        "passed": 36,
-        "failed": 0,
-        "skipped": 2,
-        "errors": 0,
-        "collected": 38,
-    }
-    assert count_collected(report) == 38
-    assert counts_line(report.stages[0]) == "36 passed, 2 skipped"
-    assert counts_line(report.stages[1]) == "38 collected"
 
 
 @pytest.mark.parametrize(
