@@ -120,6 +120,8 @@ class _Publishing:
         tags = (tag, *_moving(self.planned, self.tools, self.date, self.log))
         bring = _signing(bring, self.tools, digest, self.log)
         targets = [self.tools.registries[role] for role in self.planned.registries]
+        # One after the other: the primary has the image already and takes a second, and only what the main thread does
+        # ends at once when the step is cancelled.
         return _verdict([_serve(target, bring, tags, digest, self.log) for target in targets])
 
     def ended(self, verdict: Mapping[str, Any], digest: str | None = None) -> PublicationOutcome:
