@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import date
 
 from nightly_pipeline.model.judgement import Incident
@@ -20,6 +21,26 @@ _CONSEQUENCE = re.compile(
     r"engine ?dead|max retries exceeded|service unavailable|\b503\b|timed? ?out",
     re.IGNORECASE,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What an error's words say of its cause.
+
+    Attributes:
+        little: next to nothing.
+        bare: that two values differ.
+        consequence: that something else died.
+    """
+
+    little: bool
+    bare: bool
+    consequence: bool
+
+
+def words_of(message: str) -> Words:
+    """What an error says; the same for all errors of one signature."""
+    return Words(says_little(message), is_bare_comparison(message), is_consequence(message))
 
 
 def is_consequence(message: str) -> bool:

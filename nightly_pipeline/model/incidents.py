@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 from itertools import chain
 
 from nightly_pipeline.model.history import TestIdentity, TestResult, TestRow
-from nightly_pipeline.model.incident_words import is_bare_comparison, is_consequence
+from nightly_pipeline.model.incident_words import Words, words_of
 from nightly_pipeline.model.judgement import Incident, TestVerdict, Verdict
-from nightly_pipeline.model.signature import common_title, says_little, signature_of
+from nightly_pipeline.model.signature import common_title, signature_of
 from nightly_pipeline.model.verdicts import VERDICT_ORDER
 
 _APART = {Verdict.FLAKY: "flaky", Verdict.QUARANTINED: "quarantined"}
@@ -70,6 +70,7 @@ class _Group:
 
     key: tuple[str, ...]
     failures: tuple[Failure, ...]
+    words: Words
 
     @cached_property
     def places(self) -> frozenset[tuple[str, str, str]]:
@@ -87,10 +88,6 @@ class _Group:
     @cached_property
     def is_of_setup(self) -> bool:
         return all(failure.row.result is TestResult.ERROR for failure in self.failures)
-
-    @cached_property
-    def is_consequence(self) -> bool:
-        return is_consequence(self.first.message)
 
     @cached_property
     def first(self) -> Failure:
@@ -120,39 +117,36 @@ class _Group:
 
 def incidents_of(failures: Sequence[Failure]) -> tuple[Incident, ...]:
     """The incidents of a night, what is new first, then the largest. Every failure is in exactly one."""
-    groups = list(chain.from_iterable(_split(key, members) for key, members in _by(failures)))
+    groups = list(chain.from_iterable(_split(group) for group in _by(failures)))
     merged = _by_module(_without_consequences(groups))
     found = [_incident(group) for group in merged]
     return tuple(sorted(found, key=lambda one: (VERDICT_ORDER.index(one.verdict), -len(one.tests), one.id)))
 
 
-def _key(failure: Failure) -> tuple[str, ...]:
+def _key(failure: Failure, words: Words) -> tuple[str, ...]:
     """Failures of different keys are never put together for their error alone."""
     apart = _APART.get(failure.verdict.verdict, "")
-    little, bare = says_little(failure.message), is_bare_comparison(failure.message)
-    if apart == "flaky" and (
-        little or bare
-    ):  # such a flake is its test's own, whatever its parameters and cell
+    if apart == "flaky" and (words.little or words.bare):  # its test's own, whatever its parameters and cell
         return failure.signature, apart, failure.row.node_id.partition("[")[0]
-    if little:
+    if words.little:
         return failure.signature, apart, failure.file
-    return (failure.signature, apart, "") if bare else (failure.signature, apart)
+    return (failure.signature, apart, "") if words.bare else (failure.signature, apart)
 
 
-def _split(key: tuple[str, ...], failures: Sequence[Failure]) -> list[_Group]:
+def _split(group: _Group) -> list[_Group]:
     """Of an error that could have many causes, what began at different times is kept apart."""
-    if len(key) == 2 or key[1] == "flaky":  # noqa: PLR2004 - (signature, apart)
-        return [_Group(key, tuple(failures))]
+    if len(group.key) == 2 or group.key[1] == "flaky":  # noqa: PLR2004 - (signature, apart)
+        return [group]
     parts: list[list[Failure]] = []
     after = until = _FIRST_EVER
-    for failure in sorted(failures, key=lambda one: (one.began, one.good_until or _FIRST_EVER)):
+    for failure in sorted(group.failures, key=lambda one: (one.began, one.good_until or _FIRST_EVER)):
         after, until = max(after, failure.good_until or _FIRST_EVER), min(until, failure.began)
         if after >= until:  # it began at another time than those before it
             parts.append([])
             after, until = failure.good_until or _FIRST_EVER, failure.began
         parts[-1].append(failure)
-    groups = [_Group(key, tuple(part)) for part in parts]
-    return [_Group((*key, group.first.began), group.failures) for group in groups]
+    groups = [replace(group, failures=tuple(part)) for part in parts]
+    return [replace(part, key=(*part.key, part.first.began)) for part in groups]
 
 
 def _without_consequences(groups: Sequence[_Group]) -> list[_Group]:
@@ -176,12 +170,12 @@ def _first_cause(group: _Group, into: Mapping[tuple[str, ...], _Group]) -> _Grou
 
 
 def _joined(group: _Group, others: Sequence[_Group]) -> _Group:
-    return _Group(group.key, (*group.failures, *chain.from_iterable(other.failures for other in others)))
+    return replace(group, failures=(*group.failures, *chain.from_iterable(one.failures for one in others)))
 
 
 def _can_be_caused(group: _Group) -> bool:
     """Asked first, because most errors of a night in which everything breaks cannot be."""
-    return not group.key[1] and (group.is_consequence or group.is_of_setup or len(group.common_nights) > 1)
+    return not group.key[1] and (group.words.consequence or group.is_of_setup or len(group.common_nights) > 1)
 
 
 def _can_cause(cause: _Group, group: _Group) -> bool:
@@ -189,7 +183,7 @@ def _can_cause(cause: _Group, group: _Group) -> bool:
         return False
     if not _began_with(cause, group):
         return False
-    if cause.crashed >= group.places and group.is_consequence:
+    if cause.crashed >= group.places and group.words.consequence:
         return not group.crashed
     if cause.places != group.places:
         return False
@@ -197,7 +191,7 @@ def _can_cause(cause: _Group, group: _Group) -> bool:
 
 
 def _leaves_behind(cause: _Group, group: _Group) -> bool:
-    return group.is_consequence and not cause.is_consequence
+    return group.words.consequence and not cause.words.consequence
 
 
 def _one_fixture(cause: _Group, group: _Group) -> bool:
@@ -277,8 +271,13 @@ def _order(test: TestIdentity) -> tuple[str, str, str, str]:
     return test.framework, test.arch, test.stage, test.node_id
 
 
-def _by(failures: Iterable[Failure]) -> list[tuple[tuple[str, ...], list[Failure]]]:
+def _by(failures: Iterable[Failure]) -> list[_Group]:
+    """By their keys. What an error says is found once for all failures with its signature."""
+    words: dict[str, Words] = {}
     found: dict[tuple[str, ...], list[Failure]] = defaultdict(list)
     for failure in failures:
-        found[_key(failure)].append(failure)
-    return list(found.items())
+        signature = failure.signature
+        if signature not in words:
+            words[signature] = words_of(failure.message)
+        found[_key(failure, words[signature])].append(failure)
+    return [_Group(key, tuple(some), words[key[0]]) for key, some in found.items()]

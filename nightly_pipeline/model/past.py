@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from nightly_pipeline.model.history import (
@@ -37,6 +37,8 @@ class TestNight:
         runs: everything that ran on that night's image or another's of that night, confirming reruns included;
             good or bad.
         checks: results of that night on the image of the night before.
+        good, bad: whether it ran, and how. A test that was skipped or did not run is neither.
+        mixed: whether it passed and failed on one and the same image that night: the proof of a flake.
     """
 
     __test__ = False
@@ -45,29 +47,24 @@ class TestNight:
     row: TestRow
     runs: tuple[TestRow, ...] = ()
     checks: tuple[TestRow, ...] = ()
+    good: bool = field(init=False, repr=False, compare=False)
+    bad: bool = field(init=False, repr=False, compare=False)
+    mixed: bool = field(init=False, repr=False, compare=False)
 
-    @property
-    def good(self) -> bool:
-        """Whether it ran and was good. A test that was skipped or did not run is neither good nor bad."""
-        return self.row.result in GOOD_RESULTS
-
-    @property
-    def bad(self) -> bool:
-        """Whether it ran and was bad."""
-        return self.row.result in BAD_RESULTS
+    def __post_init__(self) -> None:
+        """Find out once what the rules ask again and again; many tests have a night of the past in common."""
+        good = self.row.result in GOOD_RESULTS
+        object.__setattr__(self, "good", good)
+        object.__setattr__(self, "bad", self.row.result in BAD_RESULTS)
+        alone = len(self.runs) == 1  # nearly always
+        mixed = good and self.row.failed_attempts > 0 if alone else passed_and_failed(self.same_image)
+        object.__setattr__(self, "mixed", mixed)
 
     @property
     def same_image(self) -> tuple[TestRow, ...]:
         """What ran on the image of the result that counts. Where no digest is known, that result alone."""
         digest = self.row.image_digest
         return tuple(run for run in self.runs if run is self.row or (digest and run.image_digest == digest))
-
-    @property
-    def mixed(self) -> bool:
-        """Whether it passed and failed on one and the same image that night: the proof of a flake."""
-        if len(self.runs) == 1:  # nearly always
-            return self.row.result in GOOD_RESULTS and self.row.failed_attempts > 0
-        return passed_and_failed(self.same_image)
 
     @property
     def confirmed(self) -> bool:
@@ -131,11 +128,12 @@ def nights_of(rows: Iterable[TestRow], *, engine: str) -> tuple[TestNight, ...]:
     for row in rows:
         if engine_kind(row) == engine:
             by_date[row.date].append(row)
-    nights = (_night(date, by_date[date]) for date in sorted(by_date))
+    nights = (night_of(date, by_date[date]) for date in sorted(by_date))
     return tuple(night for night in nights if night is not None)
 
 
-def _night(date: str, rows: Sequence[TestRow]) -> TestNight | None:
+def night_of(date: str, rows: Sequence[TestRow]) -> TestNight | None:
+    """One night of one test, from its rows of that night; None when none of them is the night's own."""
     if len(rows) == 1 and rows[0].source in _DECIDING:  # nearly every night of nearly every test
         return TestNight(date, rows[0], (rows[0],) if _ran(rows[0]) else ())
     own = [row for row in rows if row.source in _DECIDING]

@@ -147,7 +147,9 @@ def _flaky(nights: Sequence[TestNight], background: Background) -> tuple[Verdict
             return None
     if tonight.mixed:
         return Verdict.FLAKY, "passed and failed tonight on one and the same image"
-    earlier = [run for night in nights[:-1] for run in night.runs if _on_image(run, tonight)]
+    digest = tonight.row.image_digest
+    ran = (run for night in nights[:-1] for run in night.runs)
+    earlier = [run for run in ran if digest is not None and run.image_digest == digest]
     passes = [run for run in earlier if run.result in GOOD_RESULTS]
     if passes and (passed_and_failed(earlier) or not tonight.confirmed):
         return Verdict.FLAKY, f"failed tonight and passed on {passes[-1].date} on one and the same image"
@@ -234,8 +236,7 @@ def _told(nights: Sequence[TestNight], background: Background, verdict: Verdict,
     if verdict is Verdict.FLAKY and not tonight.bad and tonight.mixed:
         row = [tonight]
     first = row[0] if row else tonight
-    before = [night for night in nights if night.date < first.date and night.good]
-    last_good = before[-1] if before else None
+    last_good = next((night for night in reversed(nights) if night.good and night.date < first.date), None)
     return TestVerdict(
         test=tonight.row.identity,
         verdict=verdict,

@@ -105,7 +105,7 @@ class _Found:
 
 
 def _verdicts(past: JudgedPast, rules: Rules) -> _Found:
-    in_question = [row.identity for row in past.tonight if _is_in_question(row)]
+    in_question = [test for test, rows in past.there.items() if any(map(_is_in_question, rows))]
     quarantined = rules.quarantine.meant(past.there)
     past.read_since(_first_day(rules.quarantine), quarantined)
     past.read_windows(past.lately_bad(), [*in_question, *past.slow])
@@ -114,10 +114,9 @@ def _verdicts(past: JudgedPast, rules: Rules) -> _Found:
     judged = {test: judge_test(nights, background) for test, nights in past.of.items()}
     found = {test: verdict for test, verdict in judged.items() if verdict is not None}
     _follow_renames(found, past, background)
-    quarantine = rules.quarantine
-    return _Found(
-        {test: _unless_quarantined(one, past, quarantine) for test, one in found.items()}, background
-    )
+    known = (found[test] for test in quarantined if test in found)
+    found |= {one.test: _quarantined(one, past, rules.quarantine) for one in known}
+    return _Found(found, background)
 
 
 def _is_in_question(row: TestRow) -> bool:
@@ -130,8 +129,8 @@ def _told(verdict: TestVerdict, incidents: Mapping[TestIdentity, str], owners: O
     return verdict.model_copy(update=own)
 
 
-def _unless_quarantined(verdict: TestVerdict, past: JudgedPast, quarantine: Quarantine) -> TestVerdict:
-    """The verdict; quarantined where the file says so and the test is bad."""
+def _quarantined(verdict: TestVerdict, past: JudgedPast, quarantine: Quarantine) -> TestVerdict:
+    """The verdict on a test that the file names: quarantined, while the file says so and it is bad."""
     nights = past.of[verdict.test]
     entry = quarantine.active(verdict.test, nights, past.date) if nights[-1].bad else None
     if entry is None:
@@ -164,16 +163,16 @@ def _follow_renames(
 def _failure(verdict: TestVerdict, nights: Sequence[TestNight], background: Background) -> Failure:
     row = signature_row(nights, background)
     tonight, first = nights[-1].row, row[0]
-    before = [night.date for night in nights if night.date < first.date and (night.good or night.bad)]
-    alike = [
-        night for night in nights[-RATE_NIGHTS:] if night.bad and night.row.signature == tonight.signature
-    ]
+    ran_before = (
+        night.date for night in reversed(nights) if (night.good or night.bad) and night.date < first.date
+    )
+    lately_bad = (night for night in nights[-RATE_NIGHTS:] if night.bad)
     return Failure(
         verdict=verdict,
         row=tonight,
-        bad_on=tuple(night.date for night in alike),
+        bad_on=tuple([night.date for night in lately_bad if night.row.signature == tonight.signature]),
         began=first.date,
-        good_until=before[-1] if before else None,
+        good_until=next(ran_before, None),
         nights=len(row),
     )
 

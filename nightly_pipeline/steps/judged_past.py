@@ -12,7 +12,7 @@ from datetime import date, timedelta
 
 from nightly_pipeline.model.baseline import Thresholds
 from nightly_pipeline.model.history import GOOD_RESULTS, NightRow, TestIdentity, TestResult, TestRow
-from nightly_pipeline.model.past import TestNight, nights_of, nights_of_each
+from nightly_pipeline.model.past import TestNight, engine_kind, night_of, nights_of_each
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tonight import rows_of_tonight
 from nightly_pipeline.model.verdicts import RATE_NIGHTS
@@ -91,9 +91,11 @@ class JudgedPast:
 
     def _tonight(self, test: TestIdentity) -> tuple[str, tuple[TestNight, ...]]:
         """The kind of engine a test ran with tonight, and that night; the night's own kind where it ran with both."""
-        rows, other = self.there.get(test, ()), "mock" if self.engine == "real" else "real"
-        found = ((kind, nights_of(rows, engine=kind)) for kind in (self.engine, other))
-        return next((one for one in found if one[1]), (self.engine, ()))
+        for kind in (self.engine, "mock" if self.engine == "real" else "real"):
+            rows = [row for row in self.there.get(test, ()) if engine_kind(row) == kind]
+            if night := night_of(self.date, rows):
+                return kind, (night,)
+        return self.engine, ()
 
     def read_windows(self, *groups: Sequence[TestIdentity]) -> None:
         """Add the last nights of the tests that are not known yet: fewer, the more a group has.
