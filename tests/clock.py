@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from datetime import UTC, date, datetime, timedelta
+
+MIDNIGHT = dt.time(0)
 
 
 def today() -> date:
@@ -17,9 +20,15 @@ def days_ago(days: int) -> str:
 
 
 def stay_in_one_day(seconds: float) -> None:
-    """Where midnight (UTC) is nearer than that, wait until it has passed: what begins in a day then ends in it."""
-    now = datetime.now(UTC)
-    midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
-    left = (midnight - now).total_seconds()
-    if left < seconds:
-        time.sleep(left + 1)
+    """Where midnight is nearer than that, wait until it has passed: what begins in a day then ends in it."""
+    stay_clear_of(MIDNIGHT, seconds=seconds)
+
+
+def stay_clear_of(*moments: dt.time, seconds: float) -> None:
+    """Where one of these moments of the day (UTC) is nearer than that, wait until it has passed."""
+    for moment in moments:
+        now = datetime.now(UTC)
+        next_one = datetime.combine(now.date(), moment, UTC)
+        left = ((next_one - now) % timedelta(days=1)).total_seconds()
+        if left < seconds:
+            time.sleep(left + 1)

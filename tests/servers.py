@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import signal
 import subprocess
@@ -15,12 +16,15 @@ from typing import Any, TypeVar
 import dagster as dg
 import httpx
 
-from tests.e2e.conftest import ROOT, SmallNight
+from tests.clock import stay_clear_of
+from tests.e2e.conftest import A_MODULE_S, ROOT, SmallNight
 from tests.ports import free_port
 
 BIN = ROOT / ".venv" / "bin"
 LOCATION = {"repositoryLocationName": "nightly_pipeline", "repositoryName": "__repository__"}
 SUMMARY_TAG = "nightly/summary_of"
+SCHEDULED = dt.time(5, 30), dt.time(8)
+"""When the daemon begins runs of its own accord (UTC): the retention's, and the night."""
 START_S, END_S, POLL_S = 400, 20, 0.5
 
 _Found = TypeVar("_Found")
@@ -86,7 +90,8 @@ class Servers:
 
 @contextmanager
 def dagster_servers(night: SmallNight) -> Iterator[Servers]:
-    """`dagster-webserver` and `dagster-daemon` of the night's profile, on a free port."""
+    """`dagster-webserver` and `dagster-daemon` of the night's profile, on a free port; not when a schedule is due."""
+    stay_clear_of(*SCHEDULED, seconds=A_MODULE_S)
     port = free_port()
     logs = night.folder / "servers"
     logs.mkdir()

@@ -21,8 +21,10 @@ from pathlib import Path
 import dagster as dg
 import yaml
 
-from tests.e2e.conftest import ROOT, SmallNight
+from tests.clock import stay_clear_of
+from tests.e2e.conftest import A_MODULE_S, ROOT, SmallNight
 from tests.ports import free_port
+from tests.servers import SCHEDULED
 
 DEPLOYMENT = ROOT / "docker" / "deployment"
 IMAGE = "nightly-pipeline:test"
@@ -200,6 +202,7 @@ def deployment(night: SmallNight) -> Iterator[Deployment]:
     """The deployment over a small night's profile, on this host's network: the local registries are on localhost."""
     folder = night.folder
     build_image(folder)
+    stay_clear_of(*SCHEDULED, seconds=A_MODULE_S)
     with postgres(folder) as address:
         up = Deployment(
             night=night,

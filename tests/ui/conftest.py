@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BUSY_MS = 60_000
+"""How long a page may take to show what it is asked for, beside nights and builds."""
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,10 @@ def browser() -> Iterator[Browser]:
         if program is None:
             say = pytest.fail if os.environ.get("CI") else pytest.skip
             say(f"no browser found; install one of {', '.join(BROWSERS)}")
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        expect.set_options(timeout=BUSY_MS)
+        started = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu"], timeout=3 * BUSY_MS
+        )
         yield started
         started.close()
 

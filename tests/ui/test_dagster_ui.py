@@ -32,7 +32,7 @@ ONE_CELL = {
 }
 GROUP = "/locations/nightly_pipeline/asset-groups/vllm_amd64"
 CELL = {"framework_image", "runtime_image", "published_image", "unit_tests"}
-ATTEMPTS, PATIENCE_MS, SETTLED_MS = 4, 20_000, 1_500
+ATTEMPTS, PATIENCE_MS, SETTLED_MS = 4, 60_000, 1_500
 # A container's network that comes or goes makes Chromium drop what it was loading, from any address.
 NOT_OURS = re.compile(r"ERR_NETWORK_CHANGED|WebSocket connection to")
 
@@ -85,7 +85,7 @@ class Person:
         launched = wait_for(
             "the run that was clicked for",
             lambda: [run for run in self._servers.runs() if run.run_id not in before],
-            within_s=60,
+            within_s=300,
         )
         self.tab.goto("about:blank")  # nothing to look at until it has ended
         return self._servers.ended(launched[-1].run_id)
