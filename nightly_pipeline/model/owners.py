@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from codeowners import CodeOwners
@@ -27,6 +27,8 @@ class Owners:
 
     rules: CodeOwners | None = None
     suite: str = "."
+    _known: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Of files that were asked about: hundreds of tests may be in one, and every pattern is tried on each file."""
 
     def of(self, test: TestIdentity) -> tuple[str, ...]:
         """The owners of a test's file, as the file spells them; empty when none is named."""
@@ -36,8 +38,10 @@ class Owners:
         """The owners of a file, its path as node ids have it."""
         if self.rules is None or not file:
             return ()
-        path = PurePosixPath(self.suite) / file
-        return tuple(name for _, name in self.rules.of(str(path)))
+        if file not in self._known:
+            path = PurePosixPath(self.suite) / file
+            self._known[file] = tuple(name for _, name in self.rules.of(str(path)))
+        return self._known[file]
 
     def of_all(self, tests: Iterable[TestIdentity]) -> tuple[str, ...]:
         """The owners of several tests, who owns most of them first."""

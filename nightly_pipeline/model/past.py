@@ -69,6 +69,8 @@ class TestNight:
     @property
     def confirmed(self) -> bool:
         """Whether it ran again on the same image and was bad again, each time."""
+        if self.bad and len(self.runs) == 1:  # nearly always
+            return False
         again = [run for run in self.same_image if run.source == "confirmation"]
         return bool(again) and all(run.result in BAD_RESULTS for run in again)
 

@@ -98,7 +98,7 @@ def _of_bad(nights: Sequence[TestNight], background: Background) -> tuple[Verdic
     row = bad_row(nights, background)
     return (
         _flaky(nights, background)
-        or _known_flake(nights, background)
+        or _known_flake(nights, row, background)
         or _recurring(nights, row, background)
         or _unknown(nights, row)
         or _environment(nights, background)
@@ -156,9 +156,11 @@ def _flaky(nights: Sequence[TestNight], background: Background) -> tuple[Verdict
     return None
 
 
-def _known_flake(nights: Sequence[TestNight], background: Background) -> tuple[Verdict, str] | None:
+def _known_flake(
+    nights: Sequence[TestNight], row: Sequence[TestNight], background: Background
+) -> tuple[Verdict, str] | None:
     """Bad tonight also when repeated, but not worse than its rate of late lets expect, with the error proven flaky."""
-    row, window = bad_row(nights, background), nights[:-1][-RATE_NIGHTS:]
+    window = nights[:-1][-RATE_NIGHTS:]
     proof = _proof(window, nights[-1].row.signature, background)
     if not proof or not any(night.confirmed for night in row):
         return None
