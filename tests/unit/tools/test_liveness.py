@@ -26,14 +26,14 @@ def test_this_process_is_here() -> None:
 def test_a_process_that_ended_is_gone() -> None:
     child, token = token_of_another()
     assert not is_gone(token)
-    child.communicate("\n", timeout=20)
+    child.communicate("\n", timeout=60)
     assert is_gone(token)
 
 
 def test_a_process_that_was_killed_and_not_yet_waited_for_is_gone() -> None:
     child, token = token_of_another()
     child.kill()
-    child.wait(timeout=20)
+    child.wait(timeout=60)
     assert is_gone(token)
     child.communicate()
 

@@ -19,7 +19,9 @@ from nightly_pipeline.errors import (
 from nightly_pipeline.tools.registry import ClientSettings, OciRegistry
 from tests.fakes.registry import FakeRegistry, Fault, digest_of, noise
 
-FAST = ClientSettings(attempts=5, wait_initial_s=0.01, wait_max_s=0.3, connect_timeout_s=2, read_timeout_s=2)
+FAST = ClientSettings(
+    attempts=5, wait_initial_s=0.01, wait_max_s=0.3, connect_timeout_s=60, read_timeout_s=60
+)
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 

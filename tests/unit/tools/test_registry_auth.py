@@ -10,7 +10,9 @@ from nightly_pipeline.tools.registry import ClientSettings, Credentials, OciRegi
 from nightly_pipeline.tools.registry_auth import Authorizer, Challenge, parse_challenge
 from tests.fakes.registry import FakeRegistry, Fault, noise
 
-FAST = ClientSettings(attempts=5, wait_initial_s=0.01, wait_max_s=0.05, connect_timeout_s=2, read_timeout_s=2)
+FAST = ClientSettings(
+    attempts=5, wait_initial_s=0.01, wait_max_s=0.05, connect_timeout_s=60, read_timeout_s=60
+)
 LOGIN = ("AWS", "a-secret-token")
 
 

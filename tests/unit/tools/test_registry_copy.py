@@ -11,7 +11,9 @@ from nightly_pipeline.errors import NightlyError, RegistryConflict, RegistryErro
 from nightly_pipeline.tools.registry import ClientSettings, OciRegistry
 from tests.fakes.registry import FakeRegistry, Fault, digest_of, noise
 
-FAST = ClientSettings(attempts=6, wait_initial_s=0.01, wait_max_s=0.05, connect_timeout_s=2, read_timeout_s=5)
+FAST = ClientSettings(
+    attempts=6, wait_initial_s=0.01, wait_max_s=0.05, connect_timeout_s=60, read_timeout_s=60
+)
 LAYERS = [noise(seed, size) for seed, size in enumerate((700_000, 10, 0, 90_000))]
 
 
