@@ -40,7 +40,7 @@ def run_case(
         env=environment(folder, evidence_file) | dict(case.environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=250,
+        timeout=550,
         check=False,
     )
     code = finished.returncode if finished.returncode >= 0 else 128 - finished.returncode

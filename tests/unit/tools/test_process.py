@@ -138,7 +138,7 @@ def test_output_without_end_costs_no_memory():
 
     tracemalloc.start()
     try:
-        sh("seq 3000000", on_stdout=count, deadline_s=120)
+        sh("seq 3000000", on_stdout=count, deadline_s=550)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
