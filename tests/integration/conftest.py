@@ -15,7 +15,7 @@ import pytest
 
 from nightly_pipeline.tools.registry import OciRegistry
 from tests.integration.containers_support import Bench
-from tests.registries import ACR, ECR, empty_repository, read_manifest
+from tests.registries import ACR, BUSY_S, ECR, empty_repository, read_manifest
 
 BASE_IMAGE = f"{ECR}/nightly-base:python-3.11-bookworm"
 
@@ -26,7 +26,7 @@ def _missing(what: str) -> None:
 
 def _docker(*arguments: str) -> str:
     try:
-        done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=300, check=True)
     except FileNotFoundError:
         _missing("docker is not installed")
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
@@ -41,7 +41,7 @@ def machine() -> None:
     _docker("buildx", "version")
     for host in (ECR, ACR):
         try:
-            httpx.get(f"http://{host}/v2/", timeout=10, trust_env=False).raise_for_status()
+            httpx.get(f"http://{host}/v2/", timeout=BUSY_S, trust_env=False).raise_for_status()
         except httpx.HTTPError as error:
             _missing(f"no registry answers at {host} ({error})")
     if not _base_is_there():
