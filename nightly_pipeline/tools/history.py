@@ -53,8 +53,8 @@ _SHARED = ", ".join(name for name in _TEST if name not in {"node_id", "duration_
 """What several tests may have in common."""
 _SHARED_ROWS = f"""
 SELECT {_SHARED}, list(place) AS places,
-    CASE WHEN count(*) = 1 THEN any_value(node_id) ELSE '' END AS node_id,
-    CASE WHEN count(*) = 1 THEN any_value(duration_s) END AS duration_s
+    CASE WHEN min(place) = max(place) THEN any_value(node_id) ELSE '' END AS node_id,
+    CASE WHEN min(place) = max(place) THEN any_value(duration_s) END AS duration_s
 FROM history JOIN wanted USING ({", ".join(_IDENTITY)})
 WHERE record = 'test' AND {{among}}
 GROUP BY {_SHARED}, part, alone

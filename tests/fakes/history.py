@@ -114,7 +114,10 @@ def together(
         nameless = row.model_copy(update={"node_id": "", "duration_s": 0.0})
         found.setdefault(row if row.identity in alone else nameless, []).append(row)
     return [
-        SharedRow(own[0] if len(own) == 1 else shared, [place_of[row.identity] for row in own])
+        SharedRow(
+            own[0] if len({row.node_id for row in own}) == 1 else shared,
+            [place_of[row.identity] for row in own],
+        )
         for shared, own in found.items()
     ]
 

@@ -301,6 +301,18 @@ def test_what_moved_is_told_with_what_is_usual():
     assert (told.value, told.usual, told.nights, told.stage) == (1_300.0, 600.0, 10, "unit")
 
 
+def test_tests_that_went_alike_are_told_apart_by_their_durations():
+    history, usual = MemoryHistory(), {"a.py::a": 20.0, "a.py::b": 30.0, "a.py::c": 40.0}
+    for number in range(11):
+        slow = {"a.py::b": 90.0} if number > 8 else {}  # for two nights
+        tests = [
+            row(".", number, test=named(one), duration_s=took) for one, took in {**usual, **slow}.items()
+        ]
+        history.write(night_row(number), [], tests)
+    (moved,) = judge(report(10), history, Rules()).drifts
+    assert (moved.name, moved.value, moved.usual) == ("a.py::b", 90.0, 30.0)
+
+
 def test_what_did_not_move_or_is_not_known_for_long_is_not_told():
     assert judge(report(9), _nights_of([600.0] * 10), Rules()).drifts == ()
     assert judge(report(3), _nights_of([600.0] * 3 + [1_300.0]), Rules()).drifts == ()

@@ -54,6 +54,13 @@ def test_who_is_alone_keeps_name_and_duration(history):
     assert [sorted(one.places) for one in found if len(one.places) == 2] == [[0, 3]]
 
 
+def test_a_result_that_is_there_twice_counts_twice_and_is_its_tests_own(history):
+    history.write(night(), [], [row("a", duration_s=1), row("a", duration_s=2)])
+    (found,) = history.shared_rows([row("a").identity])
+    assert (found.row.node_id, list(found.places)) == ("a", [0, 0])
+    assert found.row.duration_s in {1, 2}
+
+
 def test_none_are_asked_for_none_are_there(history):
     assert history.shared_rows([]) == history.shared_rows([row().identity]) == []
 
