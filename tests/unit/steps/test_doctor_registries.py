@@ -140,13 +140,13 @@ def test_a_registry_that_hangs_says_where(hangs, doing):
 
 
 def test_a_registry_that_hangs_is_missing_in_time_and_holds_no_other_up(monkeypatch):
-    monkeypatch.setattr(doctor_registries, "ACCESS_S", 1.0)
+    monkeypatch.setattr(doctor_registries, "ACCESS_S", 4.0)
     hanging = Hanging("log_in")
     both = replace(NEEDS, registries=(ECR, replace(OCI, role="other", host="localhost:5001")))
     machine = Machine(registries={HOST: 401, "localhost:5001": 200})
     registries = {"ecr": hanging, "other": FakeRegistryProbe()}
     started = time.monotonic()
-    checks = [*access_checks(both, machine, registries), Check("slow", lambda: sleeping(2.0), deadline_s=60)]
+    checks = [*access_checks(both, machine, registries), Check("slow", lambda: sleeping(5.0), deadline_s=60)]
     found = [finding.status for finding in doctor(checks)]
     hanging.over.set()
     assert found == [MISSING, OK, OK]
