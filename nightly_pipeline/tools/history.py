@@ -58,7 +58,7 @@ SELECT {_SHARED}, list(place) AS places,
 FROM history JOIN wanted USING ({", ".join(_IDENTITY)})
 WHERE record = 'test' AND {{among}}
 GROUP BY {_SHARED}, part, alone
-ORDER BY date, finished_at NULLS FIRST, run_id, part, {_SHARED}
+ORDER BY date, finished_at NULLS FIRST, run_id, part, {_SHARED}, min(place)
 """  # noqa: S608 - our own words
 _IN_ORDER = "ORDER BY framework, arch, stage, node_id, date, finished_at NULLS FIRST, run_id, part"
 
