@@ -35,7 +35,7 @@ def counts_line(stage: StageOutcome) -> str:
 
 
 def counts_words(counts: StageCounts) -> str:
-    """Counts in words, without the zeros; `no tests` when all are zero."""
+    """Counts in words, without the zeros; `no tests ran` when all are zero."""
     named = (
         ("passed", counts.passed),
         ("failed", counts.failed),

@@ -53,9 +53,8 @@ def send_blobs(
     """Send what is missing, a few side by side; return the bytes uploaded. The first failure stops all."""
     sending = _Sending(client, source, mount_from)
     distinct = {blob.digest: blob for blob in blobs}.values()
-    largest_first = sorted(
-        distinct, key=lambda blob: -blob.size
-    )  # else a long one may be left alone at the end
+    # Else a long one may be left alone at the end.
+    largest_first = sorted(distinct, key=lambda blob: -blob.size)
     with ThreadPoolExecutor(client.settings.parallel_blobs, thread_name_prefix="copy") as pool:
         futures = [pool.submit(sending.send, blob) for blob in largest_first]
         try:
@@ -74,10 +73,8 @@ class _Sending:
 
     def send(self, blob: Descriptor) -> int:
         """Send one unless it is there, and return the bytes uploaded: none after another one failed."""
-        if (
-            self._failed.is_set()
-        ):  # a registry that is down would be waited for as long as before, with each blob
-            return 0
+        if self._failed.is_set():
+            return 0  # a registry that is down would be waited for as long as before, with each blob
         try:
             return send_blob(self._client, blob, self._open, self._mount_from)
         except BaseException:
