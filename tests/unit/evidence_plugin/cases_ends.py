@@ -232,10 +232,12 @@ def test_crashes(): os.kill(os.getpid(), signal.SIGKILL)
         + """
 import pathlib
 def test_good(): pass
-def test_crashes_once():
+def test_crashes_once(request):
     seen = pathlib.Path(__file__).with_name("seen")
     if not seen.exists():
         seen.touch()
+        # An answer says that the controller has read what was sent before it: that this test may be repeated.
+        request.config.failures_db.get_test_failures(request.node.nodeid)
         os.kill(os.getpid(), signal.SIGKILL)
 """,
         S.PASSED,
