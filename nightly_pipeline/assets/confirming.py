@@ -110,11 +110,8 @@ def _quarantine(settings: Settings) -> Quarantine:
         return read_quarantine(
             settings.quarantine_file, leave_after_nights=settings.quarantine.leave_after_nights
         )
-    except (
-        NightlyError,
-        OSError,
-        UnicodeDecodeError,
-    ):  # a file that is not valid excuses nothing; the summary says so
+    except (NightlyError, OSError, UnicodeDecodeError):
+        # A file that is not valid excuses nothing; the summary says so.
         return Quarantine()
 
 

@@ -44,9 +44,8 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     running = dg.RunsFilter(
         statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING]
     )
-    ours = [
-        run for run in instance.get_runs(running) if runs_in_the_command(run)
-    ]  # the daemon watches its own
+    # The daemon watches its own.
+    ours = [run for run in instance.get_runs(running) if runs_in_the_command(run)]
     dead = [run for run in ours if is_gone(run.tags[PROCESS_TAG])]
     for run in dead:
         instance.report_run_failed(

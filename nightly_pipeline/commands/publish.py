@@ -47,9 +47,8 @@ def publish(
     from nightly_pipeline.publications import publish_night
     from nightly_pipeline.terminal.publications import publications_table
 
-    logging.getLogger("stamina").addHandler(
-        logging.NullHandler()
-    )  # how repetitions end is said; each one is not
+    # How repetitions end is said; each one is not.
+    logging.getLogger("stamina").addHandler(logging.NullHandler())
     settings = load_settings(profile)
     selection = selected(
         settings, frameworks=frameworks, architectures=architectures, stages=(), images_only=True

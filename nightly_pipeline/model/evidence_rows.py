@@ -143,10 +143,9 @@ class _Stage:
     def _end_of_process(self, test: TestRecord) -> tuple[str, str]:
         """How the process ended. Its signature leaves names out: one cause ends the processes of many tests."""
         message = test.message or TestResult.CRASHED.value
+        # The stage knows how it ended, the test only that it did not.
         if test.outcome is TestOutcome.UNFINISHED and self.outcome.status in _END_OF_PROCESS:
-            message = (
-                self.outcome.message or message
-            )  # the stage knows how it ended, the test only that it did not
+            message = self.outcome.message or message
         nameless = message.replace(test.node_id, "the test").replace(self.blame or test.node_id, "the test")
         return clip(message, MESSAGE_LIMIT), signature_of(nameless)
 

@@ -109,9 +109,8 @@ class Known:
     runs: Sequence[RunFacts]
     outcomes: Mapping[str, Mapping[Key, Outcome]]  # run id -> key -> outcome
     source_revision: str | None
-    source_problems: Mapping[str, str] = field(
-        default_factory=dict
-    )  # run id -> why it had no commit to build
+    # run id -> why it had no commit to build
+    source_problems: Mapping[str, str] = field(default_factory=dict)
 
 
 def key_of(outcome: Outcome) -> Key:

@@ -65,9 +65,8 @@ def azure_credential(registry: RegistrySettings) -> Any:
 
     _require(registry, _CHOICES[registry.login])
     authority: dict[str, Any] = {}
-    if (
-        registry.authority
-    ):  # of a cloud Azure's libraries may not know: they shall not ask the public one about it
+    if registry.authority:
+        # Of a cloud that Azure's libraries may not know: they shall not ask the public one about it.
         authority = {"authority": f"https://{registry.authority}", "disable_instance_discovery": True}
     client = {"client_id": registry.client_id} if registry.client_id else {}
     tenant = {"tenant_id": registry.tenant_id} if registry.tenant_id else {}

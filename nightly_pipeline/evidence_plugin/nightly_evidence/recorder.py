@@ -126,9 +126,8 @@ class Recorder:
             self._crash(report)
             return
         if report.when == "setup" and report.nodeid in self.repeated:
-            self._start(
-                report.nodeid
-            )  # older versions of pytest-rerunfailures start an attempt without saying so
+            # Older versions of pytest-rerunfailures start an attempt without saying so.
+            self._start(report.nodeid)
         self.file.write("phase", **self._phase(report))
         self._mark_repeated(report)
 
@@ -217,9 +216,7 @@ class Recorder:
             return
         if excinfo.type is KeyboardInterrupt:
             self._interrupted("SIGINT")
-        elif not issubclass(
-            excinfo.type, KeyboardInterrupt
-        ):  # pytest's and xdist's own stops are of its kind
+        elif not issubclass(excinfo.type, KeyboardInterrupt):  # of its kind are pytest's and xdist's own stops
             self._interrupted(f"pytest.exit: {one_line(str(excinfo.value))}")
 
     def _interrupted(self, reason: str, stacks: str | None = None) -> None:
