@@ -216,7 +216,8 @@ class Recorder:
             return
         if excinfo.type is KeyboardInterrupt:
             self._interrupted("SIGINT")
-        elif not issubclass(excinfo.type, KeyboardInterrupt):  # of its kind are pytest's and xdist's own stops
+        # Stops of pytest and of xdist are of KeyboardInterrupt's kind, and no exit that a test asked for.
+        elif not issubclass(excinfo.type, KeyboardInterrupt):
             self._interrupted(f"pytest.exit: {one_line(str(excinfo.value))}")
 
     def _interrupted(self, reason: str, stacks: str | None = None) -> None:
