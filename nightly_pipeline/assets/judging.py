@@ -49,6 +49,7 @@ def judged(
     rules = Rules(
         quarantine=_tried(result, "quarantine", lambda: _quarantine(settings), Quarantine()),
         owners=_tried(result, "owners", lambda: _owners(report, settings, records), Owners()),
+        dockerfiles={name: one.dockerfile for name, one in settings.table.frameworks.items()},
         thresholds=settings.baseline,
     )
     try:

@@ -7,10 +7,11 @@ start a tag, make a link or mention a person.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from nightly_pipeline.model.counts import count_collected, counts_run, counts_words, tally
 from nightly_pipeline.model.findings import counts_text, findings, is_of_tests_alone, stage_counts
+from nightly_pipeline.model.judgement import Incident
 from nightly_pipeline.model.links import NO_LINKS, Links, safe_address
 from nightly_pipeline.model.markdown_past import past_markdown
 from nightly_pipeline.model.markdown_text import code_block, code_span, escape_cell
@@ -29,7 +30,7 @@ from nightly_pipeline.model.reading import (
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id
-from nightly_pipeline.model.told import standing, told
+from nightly_pipeline.model.told import leads, standing, told
 from nightly_pipeline.model.untrusted import excerpt, short_line
 
 __all__ = ["code_block", "code_span", "escape_cell", "report_markdown", "summary_table"]
@@ -135,10 +136,12 @@ def _problems(report: Report, links: Links, budget: int) -> str:
     heading = f"## Problems ({len(found)})\n\n"
     after = _following(following)
     budget -= len(heading) + len(after) + 80
-    verdicts, known = _verdicts(report), told(report).by_step
+    verdicts, who = _verdicts(report), told(report)
+    looked = leads(who)
     shown: list[str] = []
     for item in found:
-        text = _problem(item, links, budget, verdicts, standing(known.get(item.label)))
+        opening = _opening(item, who.by_step.get(item.label), looked.get(item.label, ()))
+        text = _problem(opening, item, links, budget, verdicts)
         if len(text) > budget:
             break
         shown.append(text)
@@ -159,16 +162,27 @@ def _verdicts(report: Report) -> dict[str, str]:
     return {label: counts_text(found, judged=True) for label, found in counted.items()}
 
 
-def _problem(item: Item, links: Links, budget: int, verdicts: Mapping[str, str], since: str) -> str:
-    known = f", {since}" if since else ""
-    lines = [f"### {item.symbol} {escape_cell(item.label)}: {item.word}{known}\n\n"]
-    if item.outcome.message:
-        lines.append(code_block(_cut(item.outcome.message)) + "\n")
+def _problem(opening: str, item: Item, links: Links, budget: int, verdicts: Mapping[str, str]) -> str:
+    lines = [opening]
     if item.outcome.artifacts:
         lines.append(f"{_artifacts(item, links)}\n\n")
     if is_of_tests_alone(item) and item.label in verdicts:
         return "".join([*lines, f"{verdicts[item.label]}\n\n"])
     return "".join(lines) + _failing_tests(item.failures, budget - sum(len(line) for line in lines))
+
+
+def _opening(item: Item, known: Incident | None, looked: Iterable[str]) -> str:
+    """What happened to a step, since when, who is asked about it, and where to look for what broke it."""
+    since = f", {standing(known)}" if standing(known) else ""
+    owners = escape_cell(short_line(", ".join(known.owners), 400)) if known else ""
+    facts = f"- owner: {owners}\n" if owners else ""
+    facts += "".join(f"- {escape_cell(short_line(lead, 400))}\n" for lead in looked)
+    message = item.outcome.message
+    return (
+        f"### {item.symbol} {escape_cell(item.label)}: {item.word}{since}\n\n"
+        + (f"{code_block(_cut(message))}\n" if message else "")
+        + (f"{facts}\n" if facts else "")
+    )
 
 
 def _failing_tests(failures: Sequence[TestFailure], budget: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from nightly_pipeline.model.findings import incidents
 from nightly_pipeline.model.history import TestIdentity
@@ -25,7 +25,7 @@ from nightly_pipeline.model.outcomes import StageOutcome, TestFailure
 from nightly_pipeline.model.quantities import duration_text, plural
 from nightly_pipeline.model.reading import Item
 from nightly_pipeline.model.report import Report, identity_of
-from nightly_pipeline.model.told import told
+from nightly_pipeline.model.told import leads, told
 from nightly_pipeline.model.untrusted import excerpt, one_line, short_line
 
 _REPLIES = 20
@@ -50,8 +50,10 @@ def thread_messages(
         for incident in ordered(one for one in known if one.tests)
     }
     held = frozenset(test for incident in known for test in incident.tests)
+    looked = leads(who)
     for cell in dict.fromkeys(item.cell for item in who.steps):
-        found[cell] = _cell_message(cell, [item for item in who.steps if item.cell == cell], held, links)
+        own = [item for item in who.steps if item.cell == cell]
+        found[cell] = _cell_message(cell, own, held, links, looked)
     return _first(found)
 
 
@@ -64,15 +66,21 @@ def _first(found: dict[str, Message]) -> dict[str, Message]:
 
 
 def _cell_message(
-    cell: str, problems: Sequence[Item], held: Container[TestIdentity], links: Links
+    cell: str,
+    problems: Sequence[Item],
+    held: Container[TestIdentity],
+    links: Links,
+    looked: Mapping[str, Sequence[str]],
 ) -> Message:
     words = ", ".join(f"{item.name} {item.word}" for item in problems)
     head = [section([f"*{escape_mrkdwn(one_line(cell))}*"])]
-    body = [block for item in problems for block in _details(item, held, links)]
+    body = [block for item in problems for block in _details(item, held, links, looked.get(item.label, ()))]
     return escape_mrkdwn(short_line(f"{cell}: {words}", 500)), fitted(head, body, [], noun="detail")
 
 
-def _details(item: Item, held: Container[TestIdentity], links: Links) -> Iterator[Block]:
+def _details(
+    item: Item, held: Container[TestIdentity], links: Links, looked: Iterable[str]
+) -> Iterator[Block]:
     runner = f" on {escape_mrkdwn(one_line(item.runner))}" if item.runner else ""
     took = f", {duration_text(item.outcome.duration_s)}" if item.outcome.duration_s else ""
     lines = [
@@ -86,6 +94,8 @@ def _details(item: Item, held: Container[TestIdentity], links: Links) -> Iterato
         yield section(
             [preformatted(excerpt(item.outcome.message, lines=25, characters=_MESSAGE_LIMIT), limit=2_500)]
         )
+    if facts := [escape_mrkdwn(short_line(lead, 400)) for lead in looked]:
+        yield context(facts)
     stage = item.outcome
     if isinstance(stage, StageOutcome):
         yield from _failing([one for one in item.failures if identity_of(stage, one) not in held])

@@ -36,12 +36,15 @@ class Owners:
 
     def of_file(self, file: str) -> tuple[str, ...]:
         """The owners of a file, its path as node ids have it."""
-        if self.rules is None or not file:
+        return self.of_path(str(PurePosixPath(self.suite) / file)) if file else ()
+
+    def of_path(self, path: str) -> tuple[str, ...]:
+        """The owners of a file, its path as the repository has it: a Dockerfile, for example."""
+        if self.rules is None:
             return ()
-        if file not in self._known:
-            path = PurePosixPath(self.suite) / file
-            self._known[file] = tuple(name for _, name in self.rules.of(str(path)))
-        return self._known[file]
+        if path not in self._known:
+            self._known[path] = tuple(name for _, name in self.rules.of(path))
+        return self._known[path]
 
     def of_all(self, tests: Iterable[TestIdentity]) -> tuple[str, ...]:
         """The owners of several tests, who owns most of them first."""

@@ -6,7 +6,7 @@ Each cause is an incident. A multi-arch index has none: it is of no cell, and fa
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from nightly_pipeline.model.history import EntryRow
 from nightly_pipeline.model.incidents import incident_id
@@ -17,21 +17,29 @@ from nightly_pipeline.model.signature import common_title, signature_of
 
 _SAYS_NOTHING_OF_ITS_OWN = frozenset({"blocked", "cancelled", "not_run"})
 Place = tuple[str, str | None, str]
+OwnersOf = Callable[[Item], Iterable[str]]
 
 
-def step_incidents(report: Report, entries: Iterable[EntryRow]) -> tuple[Incident, ...]:
+def _nobody(_: Item) -> tuple[str, ...]:
+    return ()
+
+
+def step_incidents(
+    report: Report, entries: Iterable[EntryRow], owners_of: OwnersOf = _nobody
+) -> tuple[Incident, ...]:
     """One incident for each error that steps without a failed test ended with, the largest first.
 
     Args:
         report: the night that is judged.
         entries: rows of the nights before, for how long it has been so.
+        owners_of: who is asked about a step.
     """
     by_error: dict[str, list[Item]] = defaultdict(list)
     for step in items(report):
         if _speaks_for_itself(step):
             by_error[step_incident_id(step)].append(step)
     past = _by_place(entries, report.date)
-    found = [_incident(identity, own, past, report.date) for identity, own in by_error.items()]
+    found = [_incident(identity, own, past, report, owners_of) for identity, own in by_error.items()]
     return tuple(sorted(found, key=lambda one: (-len(one.cells), one.id)))
 
 
@@ -56,21 +64,29 @@ def _by_place(entries: Iterable[EntryRow], tonight: str) -> Mapping[Place, list[
 
 
 def _incident(
-    identity: str, steps: Sequence[Item], past: Mapping[Place, Sequence[EntryRow]], tonight: str
+    identity: str,
+    steps: Sequence[Item],
+    past: Mapping[Place, Sequence[EntryRow]],
+    report: Report,
+    owners_of: OwnersOf,
 ) -> Incident:
     before = [past.get((step.outcome.framework, step.outcome.arch, step.name), ()) for step in steps]
-    longest = max((_row(step, nights) for step, nights in zip(steps, before, strict=True)), key=len)
-    first, message = longest[0] if longest else None, steps[0].outcome.message or ""
+    rows = [_row(step, nights) for step, nights in zip(steps, before, strict=True)]
+    longest, nights = max(zip(rows, before, strict=True), key=lambda one: (len(one[0]), len(one[1])))
+    first, good = longest[0] if longest else None, _last_good(nights)
     return Incident(
         id=identity,
         title=common_title(_told(steps[0]), map(_told, steps)),
         verdict=_verdict(steps[0].word, known=any(before), before=bool(longest)),
         tests=(),
         cells=tuple(sorted({(step.outcome.framework, step.outcome.arch or "") for step in steps})),
-        since=first.date if first else tonight,
+        since=first.date if first else report.date,
         nights=len(longest) + 1,
-        message=message,
-        first_bad_revision=first.source_revision if first else None,
+        message=steps[0].outcome.message or "",
+        last_good=good.date if good else None,
+        last_good_revision=good.source_revision if good else None,
+        first_bad_revision=first.source_revision if first else report.source_revision,
+        owners=tuple(dict.fromkeys(name for step in steps for name in owners_of(step))),
     )
 
 
@@ -86,6 +102,10 @@ def _row(step: Item, past: Sequence[EntryRow]) -> list[EntryRow]:
             break
         row.insert(0, entry)
     return row
+
+
+def _last_good(past: Sequence[EntryRow]) -> EntryRow | None:
+    return next((entry for entry in reversed(past) if entry.good), None)
 
 
 def _verdict(status: str, *, known: bool, before: bool) -> Verdict:

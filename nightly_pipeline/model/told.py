@@ -6,7 +6,7 @@ its incident knows: how long it has been so, and whom to ask. Tests that merely 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from nightly_pipeline.model.findings import broken_steps, incidents, since_text
@@ -16,6 +16,8 @@ from nightly_pipeline.model.outcomes import StageOutcome, StageStatus
 from nightly_pipeline.model.reading import Item, causes
 from nightly_pipeline.model.report import Report, identity_of
 from nightly_pipeline.model.step_incidents import step_incident_id
+
+_HASH, _SUSPECTS_NAMED = 12, 5
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,27 @@ def standing(incident: Incident | None) -> str:
     if incident.nights <= 1 or incident.verdict in {Verdict.FLAKY, Verdict.QUARANTINED}:
         return incident.verdict.value
     return since_text(incident.since, incident.nights)
+
+
+def leads(who: Told) -> Mapping[str, tuple[str, ...]]:
+    """Where to look for what broke a step: the night it was good last, and who wrote what came between.
+
+    Returns:
+        Label of a step -> sentences; of several steps that one incident tells of, the first has them.
+    """
+    firsts = {one.id: (label, one) for label, one in reversed(list(who.by_step.items()))}
+    return {label: found for label, one in firsts.values() if (found := tuple(_leads(one)))}
+
+
+def _leads(incident: Incident) -> Iterator[str]:
+    good, bad = incident.last_good_revision, incident.first_bad_revision
+    between = f", {good[:_HASH]} to {bad[:_HASH]}" if good and bad else ""
+    if incident.last_good:
+        yield f"good last on {incident.last_good}{between}"
+    if incident.suspects:
+        left_out = len(incident.suspects) - _SUSPECTS_NAMED
+        more = f" and {left_out} more" if left_out > 0 else ""
+        yield f"commits since then by {', '.join(incident.suspects[:_SUSPECTS_NAMED])}{more}"
 
 
 def _incident_of(

@@ -35,7 +35,7 @@ from nightly_pipeline.model.reading import (
     short_revision,
 )
 from nightly_pipeline.model.report import Report
-from nightly_pipeline.model.told import standing, told
+from nightly_pipeline.model.told import leads, standing, told
 from nightly_pipeline.model.trends import Trends
 from nightly_pipeline.model.untrusted import excerpt, short_line
 from nightly_pipeline.page.changes import ChangesShown, shown_changes
@@ -57,6 +57,7 @@ class Broken:
         message: empty where it stands above already, at the step that `same` leads to.
         known: since when it is so, where that is known and not tonight.
         owners: who is asked.
+        leads: where to look for the cause; said once for all steps that broke by it.
     """
 
     shown: Shown
@@ -64,6 +65,7 @@ class Broken:
     same: Linked | None
     known: str
     owners: str
+    leads: str
 
 
 @dataclass(frozen=True)
@@ -188,10 +190,11 @@ def _shown(item: Item, links: Links, brief: str) -> Shown:
 
 def _broken(report: Report, shown: Callable[[Item], Shown]) -> Iterator[Broken]:
     """A message that several steps ended with stands at the first of them."""
-    by_step = told(report).by_step
+    who = told(report)
+    looked = leads(who)
     firsts: dict[str, Item] = {}
     for item in broken_steps(report):
-        message, known = item.outcome.message or "", by_step.get(item.label)
+        message, known = item.outcome.message or "", who.by_step.get(item.label)
         first = firsts.setdefault(message, item) if message else item
         yield Broken(
             shown=shown(item),
@@ -199,6 +202,7 @@ def _broken(report: Report, shown: Callable[[Item], Shown]) -> Iterator[Broken]:
             same=None if first is item else Linked(first.label, f"#{first.anchor}"),
             known=standing(known),
             owners=short_line(", ".join(known.owners), 200) if known else "",
+            leads=short_line(" · ".join(looked.get(item.label, ())), 600),
         )
 
 

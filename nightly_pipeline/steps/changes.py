@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.model.changes import ImageFacts, image_change
-from nightly_pipeline.model.judgement import Commit, ImageChange, Incident, Judgement
+from nightly_pipeline.model.judgement import Commit, ImageChange, Incident, Judgement, Verdict
 from nightly_pipeline.model.metrics import BuildMetrics
 from nightly_pipeline.model.outcomes import GOOD_IMAGE, ImageOutcome
 from nightly_pipeline.model.report import Report
@@ -18,6 +18,7 @@ from nightly_pipeline.steps.ports import SourceRepository
 from nightly_pipeline.steps.records import NightRecords
 
 MOST_SUSPECTS = 10
+_NO_COMMITS_DOING = frozenset({Verdict.ENVIRONMENT, Verdict.FLAKY})
 _Found = TypeVar("_Found")
 
 
@@ -109,7 +110,9 @@ class _Authors:
         self._known: dict[tuple[str | None, str | None], tuple[str, ...]] = {}
 
     def named(self, incident: Incident) -> Incident:
-        """The incident with its suspects."""
+        """The incident with its suspects; none where no commit is to blame."""
+        if incident.verdict in _NO_COMMITS_DOING:
+            return incident
         ends = incident.last_good_revision, incident.first_bad_revision
         if ends not in self._known:
             authors = dict.fromkeys(commit.author for commit in _between(self._source, *ends))

@@ -19,10 +19,11 @@ from nightly_pipeline.model.history import (
 )
 from nightly_pipeline.model.incidents import Failure, incidents_of
 from nightly_pipeline.model.judgement import Drift, Incident, Judgement, TestVerdict, Verdict
-from nightly_pipeline.model.outcomes import StageStatus
+from nightly_pipeline.model.outcomes import ImageOutcome, StageStatus
 from nightly_pipeline.model.owners import Owners
 from nightly_pipeline.model.past import TestNight
 from nightly_pipeline.model.quarantine import Quarantine
+from nightly_pipeline.model.reading import Item
 from nightly_pipeline.model.renames import renamed
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.step_incidents import step_incidents
@@ -44,12 +45,14 @@ class Rules:
 
     Attributes:
         quarantine: tests known to be bad.
-        owners: who is asked about which test.
+        owners: who is asked about which file.
+        dockerfiles: framework -> its Dockerfile in the repository under test, whose owners are asked about its images.
         thresholds: when a duration or a size has moved.
     """
 
     quarantine: Quarantine = field(default_factory=Quarantine)
     owners: Owners = field(default_factory=Owners)
+    dockerfiles: Mapping[str, str] = field(default_factory=dict)
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
@@ -81,14 +84,14 @@ def judge(report: Report, history: History, rules: Rules) -> Judgement:
     found = _verdicts(past, rules)
     failures = [_failure(found.verdicts[test], past.of[test], found.background) for test in found.bad(past)]
     by_test = incidents_of(failures)
-    incidents = [*by_test, *step_incidents(report, past.entries)]
+    by_step = step_incidents(report, past.entries, lambda step: _owners_of_image(step, rules))
     named = {test: one.id for one in by_test for test in one.tests}
     told = [_told(one, named, rules.owners) for one in found.verdicts.values()]
     return Judgement(
         compared_with=past.dates[-1] if past.dates else None,
         known_nights=len(past.dates),
         verdicts=tuple(sorted(told, key=_order)),
-        incidents=tuple(_owned(one, found.verdicts, rules.owners) for one in incidents),
+        incidents=(*(_owned(one, found.verdicts, rules.owners) for one in by_test), *by_step),
         drifts=tuple(_drifts(past, rules)),
         quarantine=rules.quarantine.notes(past.of, report.date, whole=_all_ran(report)),
     )
@@ -182,6 +185,12 @@ def _owned(incident: Incident, verdicts: Mapping[TestIdentity, TestVerdict], own
         return incident.model_copy(update={"owners": owners.of_all(incident.tests)})
     entries = sorted({name for test in incident.tests for name in verdicts[test].owners})
     return incident.model_copy(update={"owners": tuple(entries)})
+
+
+def _owners_of_image(step: Item, rules: Rules) -> tuple[str, ...]:
+    """Who owns the Dockerfile of an image that could not be built. No file speaks for a stage without tests."""
+    dockerfile = rules.dockerfiles.get(step.outcome.framework)
+    return rules.owners.of_path(dockerfile) if dockerfile and isinstance(step.outcome, ImageOutcome) else ()
 
 
 def _drifts(past: JudgedPast, rules: Rules) -> list[Drift]:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from nightly_pipeline.model.counts import count_collected, counts_line, counts_run, counts_words, tally
 from nightly_pipeline.model.findings import is_of_tests_alone
+from nightly_pipeline.model.judgement import Incident
 from nightly_pipeline.model.outcomes import StageOutcome, TestFailure
 from nightly_pipeline.model.quantities import NOTHING, duration_text, minutes_text, plural
 from nightly_pipeline.model.reading import (
@@ -27,6 +28,7 @@ from nightly_pipeline.model.reading import (
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id
+from nightly_pipeline.model.told import leads, standing, told
 from nightly_pipeline.model.untrusted import excerpt, first_line, one_line, short_line
 from nightly_pipeline.terminal.past import past_of
 from nightly_pipeline.terminal.words import (
@@ -82,13 +84,25 @@ def _tests(item: Item) -> str:
 
 
 def _problems(report: Report) -> Iterator[RenderableType]:
+    who = told(report)
+    looked = leads(who)
     for item in causes(report):
+        known = who.by_step.get(item.label)
         yield Text()
-        yield status_text(item).append(f"  {one_line(item.label)}", style="bold")
+        yield status_text(item).append(f"  {one_line(item.label)}", style="bold").append_text(_known(known))
+        for lead in looked.get(item.label, ()):
+            yield _indented(plain_text(short_line(lead, 400)))
         if item.outcome.message:
             yield _indented(plain_text(_cut(item.outcome.message)))
         if not (report.judgement and is_of_tests_alone(item)):  # else they are listed by verdict
             yield from _failing_tests(item.failures)
+
+
+def _known(incident: Incident | None) -> Text:
+    """Since when a step is not good and who is asked, where that is known."""
+    owners = ", ".join(incident.owners) if incident else ""
+    said = "  ".join(part for part in (standing(incident), owners) if part)
+    return plain_text(f"  {short_line(said, 300)}" if said else "", style="default")
 
 
 def _failing_tests(failures: Sequence[TestFailure]) -> Iterator[RenderableType]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from nightly_pipeline.model.findings import findings
 from nightly_pipeline.model.headlines import headlines
 from nightly_pipeline.model.judgement import Incident, Judgement, Verdict
 from nightly_pipeline.model.markdown import report_markdown
+from nightly_pipeline.model.markdown_text import escape_cell
 from nightly_pipeline.model.message import night_message
 from nightly_pipeline.model.message_background import Background
 from nightly_pipeline.model.message_thread import thread_messages
 from nightly_pipeline.model.outcomes import StageOutcome
 from nightly_pipeline.model.report import Report, with_judgement
 from nightly_pipeline.model.step_incidents import step_incidents
-from nightly_pipeline.model.told import standing, told
+from nightly_pipeline.model.told import leads, standing, told
+from nightly_pipeline.page.render import render_page
+from nightly_pipeline.terminal import report_tables
 from tests.factories import DATE, failure, image, stage, whole_night
 from tests.judged import test_of
 from tests.unit.model.test_message import whole
+from tests.unit.terminal.screens import screen
 
 HANG = "tests/test_stream.py::test_long_answer"
 CALLED = Background(mentions={"@org/stream": "S0123"})
@@ -130,6 +136,53 @@ def test_an_image_that_cannot_be_built_says_since_when() -> None:
     why = "RUN uv pip install vllm: exit code 1 · since 2026-11-18 (3 nights)"
     assert f"failed vllm/arm64/runtime_image: {why}" in lines(report)
     assert told(report).incidents == ()
+
+
+SUSPECTS = ("Ada", "Bob", "Cleo", "Dan", "Eve", "Finn")
+
+
+def images_broken_since(date: str) -> Report:
+    """Two images that one change broke, with what their incident knows."""
+    message = "RUN uv pip install vllm: exit code 1"
+    broken = [image("vllm", arch, "framework", "failed", message=message) for arch in ("amd64", "arm64")]
+    [found] = step_incidents(night(*broken), ())
+    known = {
+        "last_good": date,
+        "last_good_revision": "1" * 40,
+        "first_bad_revision": "2" * 40,
+        "owners": ("@org/images",),
+        "suspects": SUSPECTS,
+    }
+    return night(*broken, incidents=(found.model_copy(update=known),))
+
+
+def test_steps_that_one_change_broke_lead_to_it_once() -> None:
+    report = images_broken_since("2026-11-19")
+    found = leads(told(report))
+
+    between = "good last on 2026-11-19, 111111111111 to 222222222222"
+    by = "commits since then by Ada, Bob, Cleo, Dan, Eve and 1 more"
+    assert found == {"vllm/amd64/framework_image": (between, by)}
+    markdown = report_markdown(report)
+    assert markdown.count("- owner: ") == 2
+    assert markdown.count(f"- {escape_cell(between)}\n- {escape_cell(by)}\n") == 1
+    _, amd64 = thread_messages(report)["vllm/amd64"]
+    _, arm64 = thread_messages(report)["vllm/arm64"]
+    assert by in str(amd64)
+    assert "commits since" not in str(arm64)
+    page = render_page(report, generated_at=datetime(2026, 11, 20, tzinfo=UTC))
+    assert page.count(by) == 1
+    assert page.count('<span class="why">@org/images</span>') == 2
+    shown = "\n".join(line.rstrip() for line in screen(report_tables(report), 160).splitlines())
+    assert shown.count(f"  {between}\n  {by}\n") == 1
+    assert shown.count("@org/images\n") == 2
+
+
+def test_nothing_is_known_of_a_step_that_was_never_good() -> None:
+    broken = image("vllm", "arm64", "framework", "failed", message="no space left")
+    [found] = step_incidents(night(broken), ())
+    assert leads(told(night(broken, incidents=(found,)))) == {}
+    assert leads(told(night(broken))) == {}
 
 
 def test_what_recurs_comes_after_what_is_new_in_page_and_message() -> None:

@@ -23,9 +23,9 @@ def source() -> FakeRepository:
     return FakeRepository(commits={(OLD.commit, NEW.commit): COMMITS})
 
 
-def incident(**fields: str | None) -> Incident:
+def incident(verdict: Verdict = Verdict.NEW, **fields: str | None) -> Incident:
     return Incident(
-        id="i1", title="boom", verdict=Verdict.NEW, tests=(), cells=(), since=DATE, nights=1, **fields
+        id="i1", title="boom", verdict=verdict, tests=(), cells=(), since=DATE, nights=1, **fields
     )
 
 
@@ -98,3 +98,11 @@ def test_suspects_are_those_who_wrote_what_came_between_each_once_newest_first(r
     found = with_changes(judgement, night(), records, source)
     assert [one.suspects for one in found.incidents] == [("Bob", "Ada"), ("Bob", "Ada"), ()]
     assert source.compared == [(OLD.commit, NEW.commit)]  # asked once for both
+
+
+@pytest.mark.parametrize("verdict", [Verdict.ENVIRONMENT, Verdict.FLAKY])
+def test_nobody_is_suspected_of_what_no_commit_did(records, source, verdict):
+    ends = {"last_good_revision": OLD.commit, "first_bad_revision": NEW.commit}
+    judgement = Judgement(compared_with=LAST, incidents=(incident(verdict, **ends),))
+    (found,) = with_changes(judgement, night(), records, source).incidents
+    assert found.suspects == ()

@@ -232,7 +232,9 @@ def test_an_image_that_cannot_be_built_is_an_incident_that_knows_since_when(befo
             "status": status,
             "good": status == "built",
         }
-        row_of_it = EntryRow(date=day(number), framework="vllm", arch="arm64", **built)
+        row_of_it = EntryRow(
+            date=day(number), framework="vllm", arch="arm64", source_revision=f"commit-{number}", **built
+        )
         history.write(night_row(number), [row_of_it], [])
     message = "[runtime 4/9] RUN uv pip install vllm: No matching distribution found"
     broken = image(arch="arm64", status="failed", message=message, date=day(2))
@@ -240,6 +242,26 @@ def test_an_image_that_cannot_be_built_is_an_incident_that_knows_since_when(befo
     (incident,) = judge(tonight, history, Rules()).incidents
     assert (incident.tests, incident.cells) == ((), (("vllm", "arm64"),))
     assert (incident.verdict, incident.since, incident.nights) == (verdict, day(since), 3 - since)
+    good = [number for number, status in enumerate(before) if status == "built"]
+    assert incident.last_good == (day(good[-1]) if good else None)
+    assert incident.last_good_revision == (f"commit-{good[-1]}" if good else None)
+    assert incident.first_bad_revision == (tonight.source_revision if since == 2 else f"commit-{since}")
+
+
+def test_the_owners_of_a_dockerfile_are_asked_about_its_images_alone():
+    owners = parse_owners(
+        "/docker/ @images\n/docker/vllm/ @kv\n/docker/suite/ @tests\n", file="f", suite="docker/suite"
+    )
+    rules = Rules(
+        owners=owners, dockerfiles={"vllm": "docker/vllm/Dockerfile", "sglang": "docker/x/Dockerfile"}
+    )
+    broken = image("vllm", status="failed", message="exit code 1", date=day(0))
+    other = image("sglang", status="failed", message="no space left", date=day(0))
+    unknown = image("trtllm", status="failed", message="no such file", date=day(0))
+    gone = stage("vllm", status="infra_error", message="no GPU", date=day(0))
+    tonight = night(images=(broken, other, unknown), stages=(gone,), date=day(0))
+    asked = {one.message: one.owners for one in judge(tonight, MemoryHistory(), rules).incidents}
+    assert asked == {"exit code 1": ("@kv",), "no space left": ("@images",), "no such file": (), "no GPU": ()}
 
 
 def test_a_multi_arch_index_of_no_cell_is_no_incident():
