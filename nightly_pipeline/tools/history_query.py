@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -25,6 +26,9 @@ from nightly_pipeline.tools.history_session import Session, Sources, connected, 
 from nightly_pipeline.tools.history_table import values_of
 
 _TRIES = 5
+_PATIENCE_S = 60.0
+"""How long files may change under a reader's hands without that counting as a try."""
+_Found = TypeVar("_Found")
 _Stamp = tuple[int, int, int]
 
 
@@ -66,6 +70,16 @@ def _stamp(path: Path) -> _Stamp:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
+def _state(found: Sequence[Month]) -> dict[Path, _Stamp | None]:
+    """The files of some months; None is one that is gone since it was listed."""
+    state: dict[Path, _Stamp | None] = {}
+    for path in _paths(found):
+        state[path] = None
+        with suppress(FileNotFoundError):
+            state[path] = _stamp(path)
+    return state
+
+
 @dataclass(frozen=True)
 class Question:
     """A query over the view `history`: every row of the nights from `since` to `until`.
@@ -98,23 +112,19 @@ class HistoryReader:
         Raises:
             EnvironmentNotReady: the files kept on changing or failing while they were read.
         """
-        failed: Exception | None = None
-        for _ in range(_TRIES):
-            found = months(self._root, since=question.since, until=question.until)
-            try:
-                return self._answer(question, self._sources(found))
-            except (duckdb.Error, FileNotFoundError) as error:
-                failed = error
-                self._session.close()
-                self._look_closely(found)
-        raise EnvironmentNotReady(
-            f"the history in {self._root} cannot be read: {failed}",
-            next_step="See `nightly history --check`; free memory and disk, then repeat.",
+        return self._read(
+            lambda found: self._answer(question, self._sources(found)), question.since, question.until
         )
 
     def problems(self, *, thorough: bool = False) -> list[HistoryProblem]:
-        """The files that are left out, and why."""
-        found = months(self._root)
+        """The files that are left out, and why.
+
+        Raises:
+            EnvironmentNotReady: the files kept on changing while they were looked at.
+        """
+        return self._read(lambda found: self._problems(found, thorough=thorough))
+
+    def _problems(self, found: Sequence[Month], *, thorough: bool) -> list[HistoryProblem]:
         strangers = [
             HistoryProblem(path, "is not of this history") for month in found for path in month.strangers
         ]
@@ -124,6 +134,29 @@ class HistoryReader:
             if (flaw := self._looks.of(path, thorough=thorough).flaw) is not None
         ]
         return sorted([*strangers, *flawed], key=lambda problem: problem.path)
+
+    def _read(
+        self, read: Callable[[list[Month]], _Found], since: str | None = None, until: str | None = None
+    ) -> _Found:
+        """What is read from the files of these months; read anew where they change, or fail, meanwhile."""
+        failed: Exception | None = None
+        left, end = _TRIES, time.monotonic() + _PATIENCE_S
+        while left:
+            found = months(self._root, since=since, until=until)
+            before = _state(found)
+            try:
+                return read(found)
+            except (duckdb.Error, FileNotFoundError) as error:
+                failed = error
+                self._session.close()
+                self._look_closely(found)
+                now = _state(months(self._root, since=since, until=until))
+                # That a writer replaced or packed a file under our hands is no failure of the files.
+                left -= before == now or time.monotonic() > end
+        raise EnvironmentNotReady(
+            f"the history in {self._root} cannot be read: {failed}",
+            next_step="See `nightly history --check`; free memory and disk, then repeat.",
+        )
 
     def _answer(self, question: Question, sources: Sources) -> dict[str, list[Any]]:
         history = rows_query(sources, question.since, question.until)

@@ -18,7 +18,7 @@ import pytest
 
 from nightly_pipeline.errors import DiskFull, EnvironmentNotReady
 from nightly_pipeline.model.history import TestResult
-from nightly_pipeline.tools import files, history_files, history_packing
+from nightly_pipeline.tools import files, history_files, history_packing, history_query
 from nightly_pipeline.tools.history import ParquetHistory
 from nightly_pipeline.tools.history_files import writing
 from tests.history_rows import DAY, entry, night, row
@@ -241,15 +241,20 @@ class TestPacking:
 
     def test_readers_do_not_notice(self, history):
         before = self.rows(history)
-        done = threading.Event()
-        seen: list[bool] = []
+        reading, done = threading.Event(), threading.Event()
+        seen: list[object] = []
 
         def read() -> None:
             while not done.is_set():
-                seen.append(self.rows(history) == before)
+                reading.set()
+                try:
+                    seen.append(self.rows(history))
+                except Exception as error:  # noqa: BLE001 - to be seen where the test is judged
+                    seen.append(error)
 
         reader = threading.Thread(target=read)
         reader.start()
+        assert reading.wait(300)
         writer = ParquetHistory(history._root)
         for _ in range(3):
             writer.pack(before=DAY)
@@ -259,7 +264,24 @@ class TestPacking:
         done.set()
         reader.join()
         assert seen
-        assert all(seen)
+        assert [one for one in seen if one != before] == []
+
+    def test_what_is_packed_while_it_is_looked_at_is_no_problem(self, history, monkeypatch):
+        look_at, left = history_query.look_at, [history.pack]
+
+        def pack_and_look(path: Path) -> history_files.Look:
+            while left:
+                left.pop()(before=DAY)
+            return look_at(path)
+
+        monkeypatch.setattr(history_query, "look_at", pack_and_look)
+        assert ParquetHistory(history._root).problems() == []
+        assert left == []
+
+    def test_a_file_that_is_listed_and_not_there_is_said(self, history, tmp_path):
+        (tmp_path / f"history/month=2026-09/{self.DAYS[2]},two,night.parquet").symlink_to(tmp_path / "absent")
+        with pytest.raises(EnvironmentNotReady, match="cannot be read"):
+            history.problems()
 
 
 class _KilledError(BaseException):
