@@ -20,6 +20,8 @@ from nightly_pipeline.tools.registry_errors import Asked, interruption, refusal,
 from nightly_pipeline.tools.registry_manifests import is_digest
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_RENEWALS = 2
+"""How often a refused request is sent again with a new login: one may end between being had and being used."""
 
 
 @dataclass(frozen=True)
@@ -158,14 +160,19 @@ class RegistryClient:
             return self._transmit(call, None)  # a signed address elsewhere: our login is not for it
         header = self._authorizer.header(scopes)
         response = self._transmit(call, header)
+        for _ in range(_RENEWALS):
+            renewed = self._renewed(response, scopes, header)
+            if renewed is None:
+                break
+            response.close()
+            header, response = renewed, self._transmit(call, renewed)
+        return response
+
+    def _renewed(self, response: httpx.Response, scopes: Scopes, refused: str | None) -> str | None:
         if not _wants_login(response):
-            return response
+            return None
         challenge = parse_challenge(response.headers.get("WWW-Authenticate", ""))
-        renewed = self._authorizer.answer(challenge, scopes, header)
-        if renewed is None:
-            return response
-        response.close()
-        return self._transmit(call, renewed)
+        return self._authorizer.answer(challenge, scopes, refused)
 
     def _transmit(self, call: Call, authorization: str | None) -> httpx.Response:
         headers = {**call.headers, **({"Authorization": authorization} if authorization else {})}

@@ -137,6 +137,29 @@ def test_tokens_that_end_in_the_middle_of_a_copy(bearer, uses):
         assert bearer.repository("nightly").blobs == source.repository("nightly").blobs
 
 
+def test_a_token_that_ends_before_it_is_used_is_had_again(bearer, monkeypatch):
+    """As when another request ends all that were given, between two lines of this one."""
+    digest, give = bearer.add_image("nightly", "new"), bearer.new_token
+    ends = [True, False]
+
+    def give_and_end(scopes):
+        token = give(scopes)
+        if ends.pop(0):
+            bearer.expire_tokens()
+        return token
+
+    monkeypatch.setattr(bearer, "new_token", give_and_end)
+    assert client(bearer, Provider(LOGIN[1])).digest_of("new") == digest
+    assert bearer.token_requests == 2
+
+
+def test_a_token_that_never_does_is_not_asked_for_for_ever(bearer):
+    bearer.token_uses = 0
+    with pytest.raises(RegistryForbidden, match="401"):
+        client(bearer, Provider(LOGIN[1])).digest_of("new")
+    assert bearer.token_requests == 2
+
+
 @pytest.mark.parametrize(("lifetime_s", "fetched"), [(60.0, 1), (1e-9, 2)])
 def test_a_token_another_thread_was_given_is_taken_while_it_is_good(lifetime_s, fetched):
     tokens = (f"token-{number}" for number in range(9))
