@@ -26,6 +26,8 @@ from nightly_pipeline.errors import (
 from nightly_pipeline.model.masking import mask
 
 _SHOWN_CHARS = 300
+# Of an upload that was begun before the registry was restarted, say: the next attempt begins another.
+_LOST_UPLOADS = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"})
 _FULL = ("no space left on device", "quota exceeded", "limitexceeded", "size_limit_exceeded")
 
 
@@ -59,7 +61,7 @@ def refusal(response: httpx.Response, asked: Asked) -> NightlyError:
         return RegistryFull(message)
     if status == httpx.codes.TOO_MANY_REQUESTS or "TOOMANYREQUESTS" in codes:
         return RegistryThrottled(message, retry_after_s=retry_after_s(response))
-    if status in {408, 425} or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+    if status in {408, 425} or status >= httpx.codes.INTERNAL_SERVER_ERROR or _LOST_UPLOADS & codes:
         return RegistryUnavailable(message, retry_after_s=retry_after_s(response))
     if status in {401, 403}:
         return RegistryLoginExpired(message) if says_expired(response) else RegistryForbidden(message)

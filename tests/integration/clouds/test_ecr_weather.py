@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -36,16 +36,36 @@ def test_a_connection_that_is_cut_in_the_middle_of_a_blob(ecr, registry, source,
     assert_whole_in_ecr(ecr, image)
 
 
-def test_a_registry_that_is_restarted_during_a_push(ecr, patient, source, image):
-    coming_back = threading.Timer(0.3, ecr.program.start)
+@pytest.fixture
+def one_by_one(ecr):
+    """Nothing else is being written when the registry is killed: half a file it would never mend."""
+    patience = replace(PATIENT, parallel_blobs=1)
+    with opened(in_ecr(ecr, cache_repository="nightly-cache"), patience) as registry:
+        yield registry
 
+
+def test_a_registry_that_is_restarted_before_an_upload_goes_on(ecr, one_by_one, source, image):
     def restart() -> None:
         ecr.program.kill()
-        coming_back.start()
+        ecr.program.start()
 
-    ecr.door.troubles = [Trouble("PUT", "/blobs/uploads/", then=restart)]
-    patient.copy_from(source, image)
-    coming_back.join()
+    restarts = Trouble("PUT", "/blobs/uploads/", then=restart, times=2)
+    ecr.door.troubles = [restarts]
+    one_by_one.copy_from(source, image)
+    assert restarts.times == 0
+    assert_whole_in_ecr(ecr, image)
+
+
+def test_a_registry_that_is_down_during_a_push_until_it_is_asked_again(ecr, one_by_one, source, image):
+    came_back = Trouble("HEAD", "/blobs/", then=ecr.program.start)
+
+    def go_down() -> None:
+        ecr.program.kill()
+        ecr.door.troubles = [came_back]
+
+    ecr.door.troubles = [Trouble("PUT", "/blobs/uploads/", then=go_down)]
+    one_by_one.copy_from(source, image)
+    assert came_back.times == 0
     assert_whole_in_ecr(ecr, image)
 
 

@@ -110,6 +110,15 @@ def test_an_upload_that_breaks_off_starts_again(ecr, acr):
     assert everything_of(acr) == everything_of(ecr)
 
 
+@pytest.mark.parametrize("code", ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"])
+def test_an_upload_that_the_registry_has_forgotten_starts_again(ecr, acr, code):
+    digest = ecr.add_image("nightly", layers=LAYERS)
+    body = b'{"errors": [{"code": "%s"}]}' % code.encode()
+    acr.faults = [Fault(method="PUT", path="/blobs/uploads/", status=404, body=body, times=2)]
+    client(acr).copy_from(client(ecr), digest)
+    assert everything_of(acr) == everything_of(ecr)
+
+
 def test_a_source_that_breaks_off_is_read_on(ecr, acr):
     digest = ecr.add_image("nightly", layers=LAYERS)
     ecr.faults = [Fault(method="GET", path="/blobs/", cut_after=cut) for cut in (5, 300_000, 0)]
