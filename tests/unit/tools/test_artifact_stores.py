@@ -27,14 +27,21 @@ from tests.ports import free_port
 KEY = "2026-11-20/1f3a9c02/vllm/amd64/unit/junit.xml"
 BUCKET = "nightly-artifacts"
 START_S = 120
+# One request after the other: a conditional write of moto's own server looks first and writes later.
+MOTO = """
+import sys
+from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import run_simple
+moto = DomainDispatcherApplication(create_backend_app)
+run_simple("127.0.0.1", int(sys.argv[1]), moto, threaded=False, request_handler=MotoRequestHandler)
+"""
 
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory) -> Iterator[str]:
     port = free_port()
-    program = f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"
     log = (tmp_path_factory.mktemp("moto") / "log").open("wb")
-    server = subprocess.Popen([sys.executable, "-c", program], stdout=log, stderr=log)
+    server = subprocess.Popen([sys.executable, "-c", MOTO, str(port)], stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
         end = time.monotonic() + START_S
