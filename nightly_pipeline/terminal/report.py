@@ -90,10 +90,10 @@ def _problems(report: Report) -> Iterator[RenderableType]:
         known = who.by_step.get(item.label)
         yield Text()
         yield status_text(item).append(f"  {one_line(item.label)}", style="bold").append_text(_known(known))
-        for lead in looked.get(item.label, ()):
-            yield _indented(plain_text(short_line(lead, 400)))
         if item.outcome.message:
             yield _indented(plain_text(_cut(item.outcome.message)))
+        for lead in looked.get(item.label, ()):
+            yield _indented(plain_text(short_line(lead, 400)))
         if not (report.judgement and is_of_tests_alone(item)):  # else they are listed by verdict
             yield from _failing_tests(item.failures)
 
