@@ -24,7 +24,7 @@ def test_an_interruption_is_told_once_even_where_another_handler_takes_the_signa
         with on_interruption(tell):
             signal.raise_signal(number)
             signal.raise_signal(number)
-            assert heard.wait(10)
+            assert heard.wait(300)
     finally:
         signal.signal(number, before)
     assert told == [number]

@@ -17,12 +17,13 @@ from nightly_pipeline.tools.registry_auth import Credentials
 from tests.fakes.http_server import Handler, HttpServer
 from tests.fakes.registry import FakeRegistry
 
+PATIENT_S = 300.0
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
 @pytest.fixture
 def probe() -> LocalHostProbe:
-    return LocalHostProbe(look_s=2.0)
+    return LocalHostProbe(look_s=PATIENT_S)
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_a_command_that_is_not_installed_has_no_version(probe, monkeypatch, tmp_
 
 def test_a_command_that_fails_or_hangs_has_no_version(monkeypatch, tmp_path):
     docker = tmp_path / "docker"
-    docker.write_text('#!/bin/sh\n[ "$1" = buildx ] && exec sleep 60\nexit 1\n')
+    docker.write_text('#!/bin/sh\n[ "$1" = buildx ] && exec sleep 600\nexit 1\n')
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     quick = LocalHostProbe(look_s=0.3)
@@ -161,10 +162,11 @@ def test_an_image_behind_a_login_is_read_with_the_login_for_its_host():
     user, password = "reader", "planted-password-0123456789"
     with FakeRegistry(auth="basic", login=(user, password)).running() as registry:
         registry.add_image("base", "1", architecture="arm64")
-        probe = LocalHostProbe(login_for={registry.host: lambda: Credentials(user, password)}.__getitem__)
+        logins = {registry.host: lambda: Credentials(user, password)}
+        probe = LocalHostProbe(look_s=PATIENT_S, login_for=logins.__getitem__)
         assert probe.image_platforms(f"{registry.host}/base:1", insecure=True) >= {"linux/arm64"}
         with pytest.raises(RegistryForbidden):
-            LocalHostProbe().image_platforms(f"{registry.host}/base:1", insecure=True)
+            LocalHostProbe(look_s=PATIENT_S).image_platforms(f"{registry.host}/base:1", insecure=True)
 
 
 def test_the_head_of_a_repository(probe, tmp_path):

@@ -16,7 +16,7 @@ from pathlib import Path
 from nightly_pipeline.tools.turns import FileTurns
 with FileTurns(Path(sys.argv[1])).take(sys.argv[2], wait_s=0) as mine:
     print(mine, flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
