@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from nightly_pipeline.tools.buildx_lasting import LastingBuilder
 from nightly_pipeline.tools.clouds import credentials_for, repositories_of
 from nightly_pipeline.tools.logins import RegistryLogins
 from tests.fakes.ecr_server import ACCOUNT, REGION
+from tests.fakes.registry_door import Trouble
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 
@@ -24,21 +24,8 @@ DOCKERFILE = """
 ARG BASE
 FROM ${BASE} AS runtime
 ARG SALT
-RUN echo "$SALT" > /salt && echo under way && sleep 3
+RUN echo "$SALT" > /salt
 """
-
-
-class Lines(list[str]):
-    """What a build says, and what to do when its step is under way: seconds before it is pushed."""
-
-    def __init__(self, under_way: Callable[[], None]) -> None:
-        super().__init__()
-        self._under_way = under_way
-
-    def append(self, line: str) -> None:
-        super().append(line)
-        if line.endswith(" under way"):
-            self._under_way()
 
 
 class Bench:
@@ -93,12 +80,13 @@ def temporary(tmp_path, monkeypatch) -> Path:
 
 
 def test_a_build_that_outlives_its_login_is_pushed_with_a_new_one(ecr, bench, temporary):
-    bench.lines = Lines(ecr.door.expire_logins)
+    first_of_the_push = Trouble("HEAD|POST", "^/v2/nightly/", then=ecr.door.expire_logins)
+    ecr.door.troubles = [first_of_the_push]
     result = bench.build("long")
     assert ecr.read("nightly", "long").headers["Docker-Content-Digest"] == result.digest
     assert [line for line in bench.lines if "Once more, with a new login." in line]
-    assert len(ecr.door.logins) == 2
-    assert result.metrics.cached_steps == 1  # what took long was not done again
+    assert (first_of_the_push.times, len(ecr.door.logins)) == (0, 2)
+    assert result.metrics.cached_steps == 1  # what was built was not built again
     assert list(temporary.iterdir()) == []
 
 
