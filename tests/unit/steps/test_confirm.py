@@ -191,10 +191,10 @@ def test_a_damaged_record_counts_as_none(world):
 
 
 def test_no_rerun_is_longer_than_what_is_left_of_the_time(world):
-    world.limits = Limits(max_minutes=1)
+    world.limits = Limits(max_minutes=10)
     world.confirm()
     deadlines = [spec.deadline_s for spec in world.containers.specs]
-    assert all(50 < deadline <= 60 for deadline in deadlines)
+    assert all(300 < deadline <= 600 for deadline in deadlines)
 
 
 def test_without_time_nothing_runs_and_it_is_a_problem(world):
@@ -205,7 +205,7 @@ def test_without_time_nothing_runs_and_it_is_a_problem(world):
 
 
 def test_a_test_that_our_own_deadline_ended_is_not_called_bad_again(world):
-    world.limits = Limits(max_minutes=1)
+    world.limits = Limits(max_minutes=10)
     world.containers.timed_out, world.containers.exit_code = True, None
     world.containers.by_digest[world.tonight] = staging.lines(
         session(), *collected("test_one", "test_two"), *ran("test_one"), start("test_two")

@@ -113,7 +113,7 @@ class Hanging(FakeRegistryProbe):
     def _called(self, verb: str, repository: str = "") -> None:
         if verb == self.verb:
             self.reached.set()
-            self.over.wait(60)
+            self.over.wait(600)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_registry_that_hangs_says_where(hangs, doing):
     (check,) = access_checks(needs(ECR), Machine(), {"ecr": registry})
     thread = threading.Thread(target=check.look, daemon=True)
     thread.start()
-    assert registry.reached.wait(60)
+    assert registry.reached.wait(300)
     finding = check.late()
     registry.over.set()
     thread.join()
@@ -140,17 +140,18 @@ def test_a_registry_that_hangs_says_where(hangs, doing):
 
 
 def test_a_registry_that_hangs_is_missing_in_time_and_holds_no_other_up(monkeypatch):
-    monkeypatch.setattr(doctor_registries, "ACCESS_S", 4.0)
+    monkeypatch.setattr(doctor_registries, "ACCESS_S", 1.0)
     hanging = Hanging("log_in")
     both = replace(NEEDS, registries=(ECR, replace(OCI, role="other", host="localhost:5001")))
     machine = Machine(registries={HOST: 401, "localhost:5001": 200})
     registries = {"ecr": hanging, "other": FakeRegistryProbe()}
     started = time.monotonic()
-    checks = [*access_checks(both, machine, registries), Check("slow", lambda: sleeping(5.0), deadline_s=60)]
-    found = [finding.status for finding in doctor(checks)]
+    late, other = access_checks(both, machine, registries)
+    slow = Check("slow", lambda: sleeping(2.0), deadline_s=300)
+    found = [finding.status for finding in doctor([late, replace(other, deadline_s=300), slow])]
     hanging.over.set()
     assert found == [MISSING, OK, OK]
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 300
 
 
 def sleeping(seconds: float) -> Finding:
