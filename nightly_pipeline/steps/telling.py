@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from nightly_pipeline.errors import NotificationError
+from nightly_pipeline.errors import NightlyError, NotificationError
 from nightly_pipeline.model.announcement import Announcement, Reply, content_hash
 from nightly_pipeline.model.dates import night_start
 from nightly_pipeline.model.links import NO_LINKS, Links
@@ -110,7 +110,13 @@ class Telling:
 
     @contextmanager
     def _on_record(self) -> Iterator[None]:
-        """Leave on record how far it came, and since when Slack cannot be told."""
+        """Leave on record how far it came, and since when Slack cannot be told.
+
+        Also that the team is being told, before it is: whoever is killed meanwhile leaves a message that somebody has
+        to come back to.
+        """
+        with suppress(NightlyError):  # what cannot be kept is said afterwards; the team is told first
+            self.keep(self.said)
         try:
             yield
         except NotificationError:

@@ -219,6 +219,24 @@ def test_a_night_whose_process_was_killed_is_unfinished(team) -> None:
     assert [said.date for said in team.announcer.unfinished()] == [DATE]
 
 
+@pytest.mark.parametrize("state", ["running", "succeeded"])
+def test_who_is_killed_while_slack_is_being_told_leaves_on_record_that_it_is_unfinished(team, state) -> None:
+    team.conclude(whole_night())
+    report = broken(runs=(run_facts("succeeded"), rerun(state)), run_id=AGAIN)
+    left, post = [], team.notifier.post
+
+    def killed_afterwards(**message) -> str | None:
+        left.append(dict(team.store.kept))
+        return post(**message)
+
+    team.clock.forward(minutes=5)
+    team.notifier.post = killed_afterwards
+    team.follow(report) if state == "running" else team.conclude(report)
+    team.store.kept = left[0]
+    team.clock.forward(minutes=10)
+    assert [said.date for said in team.announcer.unfinished()] == [DATE]
+
+
 def test_while_slack_is_down_a_running_night_tries_ever_more_seldom(team) -> None:
     team.notifier.down = True
     tries = 0
