@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -15,23 +16,26 @@ from nightly_pipeline.steps.doctor import Finding, Readiness, doctor
 from nightly_pipeline.steps.doctor_needs import needs_of
 from nightly_pipeline.steps.doctor_registries import access_checks
 from nightly_pipeline.tools.host import LocalHostProbe
-from nightly_pipeline.tools.registry_probe import registry_probes
+from nightly_pipeline.tools.registry_probe import BRIEF, registry_probes
 from tests.fakes.acr_server import TOKEN_PASSWORD, TOKEN_USER
 from tests.fakes.ecr_server import ACCESS_KEY, ACCOUNT, REGION, SECRET_KEY, repositories
 from tests.fakes.entra_server import CLIENT_SECRET
 from tests.fakes.registry_door import Answer, Asked, Door, Trouble, error
 from tests.fakes.registry_program import RegistryProgram
+from tests.registries import BUSY_S
 
 pytestmark = pytest.mark.integration
 
 OK, MISSING, WARNING = Readiness.OK, Readiness.MISSING, Readiness.WARNING
 BOTH = "nightly, nightly-cache can be read and pushed to"
+PATIENT = replace(BRIEF, connect_timeout_s=BUSY_S, read_timeout_s=BUSY_S)  # here a slow answer says nothing
 NONE_CANCELLED = "(the upload that tried it: the registry cancels none (405), it expires by itself)"
 
 
 @pytest.fixture
-def ask(tmp_path):
-    """Asks a night's only registry, as the command does; what is said of it."""
+def ask(tmp_path, monkeypatch):
+    """Asks a night's only registry, as the command does but with more patience; what is said of it."""
+    monkeypatch.setattr("nightly_pipeline.steps.doctor_registries.ACCESS_S", 500.0)
 
     def examine(registry: Mapping[str, object], **environment: str) -> Finding:
         images = {"images": ["framework", "runtime"], "repository": "nightly", "insecure": True}
@@ -41,7 +45,10 @@ def ask(tmp_path):
         variables = {"AZURE_CLIENT_SECRET": CLIENT_SECRET, **environment}
         settings = load_settings(str(profile), environment=variables, root=tmp_path)
         needs = needs_of(settings, make_plan(settings))
-        found = doctor(access_checks(needs, LocalHostProbe(look_s=30), registry_probes(settings)))
+        probes = registry_probes(settings)
+        for probe in probes.values():
+            probe._settings = PATIENT
+        found = doctor(access_checks(needs, LocalHostProbe(look_s=BUSY_S), probes))
         return next(finding for finding in found if finding.name == "Registry own")
 
     return examine
@@ -59,6 +66,10 @@ def in_acr(acr, **fields: object) -> dict[str, object]:
     }
     where = {"kind": "acr", "host": acr.host, "authority": acr.entra.host}
     return {**where, "login": "service_principal", **who, **fields}
+
+
+def read(program: RegistryProgram, path: str) -> httpx.Response:
+    return httpx.get(f"http://{program.host}{path}", trust_env=False, timeout=BUSY_S)
 
 
 def kept_in(program: RegistryProgram) -> list[str]:
@@ -81,14 +92,14 @@ def test_a_plain_registry_is_as_it_was_before(ask, program):
     finding = ask({"host": program.host, "cache_repository": "nightly-cache"})
     assert (finding.status, finding.detail) == (OK, f"{program.host} answers without a login; {BOTH}")
     assert kept_in(program) == []
-    assert httpx.get(f"http://{program.host}/v2/_catalog", trust_env=False).json() == {"repositories": []}
+    assert read(program, "/v2/_catalog").json() == {"repositories": []}
 
 
 def test_an_upload_that_was_tried_is_unknown_afterwards(ask, program):
     with Door(program.host) as door:
         assert ask({"host": door.host}).status is OK
     (cancelled,) = [path for method, path in door.seen if method == "DELETE"]
-    assert httpx.get(f"http://{program.host}{cancelled}", trust_env=False).status_code == 404
+    assert read(program, cancelled).status_code == 404
 
 
 def test_a_registry_that_has_gone(ask, program):
