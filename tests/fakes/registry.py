@@ -336,8 +336,10 @@ class _Handler(Handler):
             self.error(400, "DIGEST_INVALID")
             return
         repository.blobs[self.digest] = self.content
-        self.server.owner.uploads.discard(upload)
-        self.server.owner.uploaded_bytes += self.size
+        registry = self.server.owner
+        registry.uploads.discard(upload)
+        with registry._lock:
+            registry.uploaded_bytes += self.size
         self.reply(201, headers={"Docker-Content-Digest": self.digest})
 
     def give_token(self) -> None:

@@ -18,7 +18,7 @@ def settings(tmp_path, monkeypatch):
 
 
 def found(settings) -> dict[str, Finding]:
-    return {finding.name: finding for finding in doctor(storage_checks(settings), deadline_s=60)}
+    return {finding.name: finding for finding in doctor(storage_checks(settings), deadline_s=300)}
 
 
 def test_a_history_says_how_far_it_goes(settings):

@@ -17,7 +17,7 @@ from nightly_pipeline.model.dates import night_start
 from nightly_pipeline.model.freshness import FreshnessState
 from nightly_pipeline.planning import make_plan
 from nightly_pipeline.settings import Settings, load_settings
-from tests.clock import today
+from tests.clock import stay_clear_of, today
 from tests.fakes.slack_server import TOKEN, Answer, FakeSlack
 
 A_DAY = timedelta(days=1)
@@ -34,6 +34,11 @@ SMALL = {
 def tonight() -> date:
     """Whatever the hour: a night that ends now is of the newest date whose night has begun."""
     return today() if night_start(today()) <= datetime.now(UTC) else today() - A_DAY
+
+
+@pytest.fixture(autouse=True)
+def _no_night_begins_meanwhile() -> None:
+    stay_clear_of(night_start(today()).time(), seconds=60)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from tests.fakes.registry_probe import FakeRegistryProbe
 
 OK, MISSING, WARNING = Readiness.OK, Readiness.MISSING, Readiness.WARNING
 GIB = 1024**3
+PATIENT_S = 300.0
 QEMU = Interpreter("/usr/libexec/qemu-binfmt/aarch64-binfmt-P", flags="PF", enabled=True)
 REMOTE = "ssh://runner.example"
 
@@ -127,7 +128,10 @@ class Machine:
 
 def look(machine: Machine, needs: HostNeeds = NEEDS) -> dict[str, Finding]:
     registries = {need.role: FakeRegistryProbe() for need in needs.registries}
-    return {finding.name: finding for finding in doctor(checks_for(needs, machine, registries))}
+    return {
+        finding.name: finding
+        for finding in doctor(checks_for(needs, machine, registries), deadline_s=PATIENT_S)
+    }
 
 
 def only_not_ok(machine: Machine, needs: HostNeeds = NEEDS) -> Finding:
@@ -202,7 +206,9 @@ def test_a_daemon_that_does_not_answer_is_missing_and_so_is_what_it_would_tell()
 
 def test_a_registry_that_asks_for_a_login_answers():
     machine = Machine(registries={"localhost:5000": 401, "localhost:5001": 200})
-    found = {finding.name: finding for finding in doctor(registry_checks(NEEDS, machine))}
+    found = {
+        finding.name: finding for finding in doctor(registry_checks(NEEDS, machine), deadline_s=PATIENT_S)
+    }
     assert found["Registry ecr"].detail == "localhost:5000 answers, and asks for a login"
 
 
@@ -267,5 +273,5 @@ def test_a_base_image_that_is_not_ours_is_not_looked_at():
 
 def test_the_few_checks_a_run_cannot_do_without_stand_alone():
     machine = Machine(daemons={})
-    assert not is_ready(doctor(daemon_checks(NEEDS, machine)))
-    assert is_ready(doctor(registry_checks(NEEDS, machine)))
+    assert not is_ready(doctor(daemon_checks(NEEDS, machine), deadline_s=PATIENT_S))
+    assert is_ready(doctor(registry_checks(NEEDS, machine), deadline_s=PATIENT_S))
