@@ -15,7 +15,7 @@ from nightly_pipeline.settings_sections import SigningSettings
 from nightly_pipeline.tools import process
 
 _DEADLINE_S = 120.0
-_QUESTION_S = 10.0
+_QUESTION_S = 60.0
 
 
 class Logins(Protocol):
