@@ -92,6 +92,12 @@ def test_the_launcher_says_what_cannot_be_started(serve, capsys):
     assert "/no/such/program" in capsys.readouterr().err
 
 
+@pytest.fixture
+def _patient_probe(monkeypatch):
+    monkeypatch.setattr(healthcheck, "_TIMEOUT", 300.0)
+
+
+@pytest.mark.usefixtures("_patient_probe")
 def test_the_probe_asks_the_server(serving, monkeypatch, capsys):
     running = serving()
     monkeypatch.setenv("NIGHTLY_PORT", str(running.port))
