@@ -9,9 +9,8 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
-import time
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -106,61 +105,35 @@ def _build_client(folder: Path, build: tuple[str, ...]) -> None:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """A Postgres server of our own; yields its address. It refuses to run as root: then it runs as `postgres`."""
+def postgres() -> Iterator[str]:
+    """A Postgres server of our own; yields its address. It refuses to run as root: then it runs as `postgres`.
+
+    Its folder is not one of pytest's: these are their owner's alone, and every pytest that starts makes them so again.
+    """
+    with tempfile.TemporaryDirectory(prefix="nightly-postgres-") as folder, _server(Path(folder)) as address:
+        yield address
+
+
+@contextmanager
+def _server(folder: Path) -> Iterator[str]:
     programs = max(Path("/usr/lib/postgresql").glob("*/bin"))
     data, port, password = folder / "postgres", free_port(), secrets.token_hex(8)
     data.mkdir()
     (folder / "password").write_text(password)
     user = "postgres" if os.geteuid() == 0 else ""
     if user:
-        shutil.chown(data, user)
-        for parent in (folder, *folder.parents):  # pytest's temporary folders are their owner's alone
-            if not parent.stat().st_mode & 0o001:
-                parent.chmod(parent.stat().st_mode | 0o011)
-        (folder / "password").chmod(0o644)
+        for path in (folder, data, folder / "password"):
+            shutil.chown(path, user)
     as_user = ("runuser", "-u", user, "--") if user else ()
-    command(
-        *as_user, str(programs / "initdb"), "-D", str(data), "-U", "nightly", "-A", "scram-sha-256",
-        f"--pwfile={folder / 'password'}",
-    )  # fmt: skip
-    with (folder / "postgres.log").open("wb") as log:
-        server = subprocess.Popen(
-            [
-                *as_user,
-                str(programs / "postgres"),
-                "-D",
-                str(data),
-                "-p",
-                str(port),
-                "-h",
-                "127.0.0.1",
-                "-k",
-                "",
-            ],
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    make = ("-U", "nightly", "-A", "scram-sha-256", f"--pwfile={folder / 'password'}")
+    command(*as_user, str(programs / "initdb"), "-D", str(data), *make)
+    control = (*as_user, str(programs / "pg_ctl"), "--pgdata", str(data), "--wait", "--timeout", "120")
+    listen = f"-p {port} -h 127.0.0.1 -k ''"
+    command(*control, "start", "--log", str(folder / "postgres.log"), "--options", listen)
     try:
-        _wait_for_port(port)
         yield f"postgresql+psycopg2://nightly:{password}@127.0.0.1:{port}/postgres"
     finally:
-        pid = int((data / "postmaster.pid").read_text().split()[0])
-        os.kill(pid, 2)  # SIGINT: fast shutdown
-        server.wait(120)
-
-
-def _wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert time.monotonic() < deadline, "Postgres does not listen"
-            time.sleep(0.1)
-        else:
-            return
+        command(*control, "stop", "--mode", "fast")
 
 
 @dataclass(frozen=True)
@@ -203,7 +176,7 @@ def deployment(night: SmallNight) -> Iterator[Deployment]:
     folder = night.folder
     build_image(folder)
     stay_clear_of(*SCHEDULED, seconds=A_MODULE_S)
-    with postgres(folder) as address:
+    with postgres() as address:
         up = Deployment(
             night=night,
             project=f"nightly-test-{uuid.uuid4().hex[:8]}",
