@@ -129,6 +129,7 @@ class Pipes:
                 if now >= drained_at:
                     break
             elif now >= deadline:
+                self._move(0.0)  # what was said since we looked last: it may be long ago on a busy machine
                 return False
             self._move(min(_POLL_S, max(0.0, deadline - now)))
         self._finish()

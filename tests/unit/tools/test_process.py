@@ -188,6 +188,20 @@ def test_the_deadline_ends_the_children_too_and_tells_what_was_said(tmp_path, cl
     wait_until(lambda: not is_alive(int((tmp_path / "pid").read_text())))
 
 
+def test_what_was_said_while_nobody_looked_is_told_with_the_deadline(tmp_path, clock, monkeypatch):
+    """As on a machine that was suspended, or on one that was too busy to let us run."""
+
+    def late() -> float:
+        wait_until((tmp_path / "begun").exists, timeout_s=300)
+        return time.monotonic() + 10_000
+
+    monkeypatch.setattr(clock, "monotonic", late)
+    lines = []
+    with pytest.raises(ProcessTimedOut) as caught:
+        sh(f"echo one; echo begun >&2; touch {tmp_path}/begun; sleep 600", on_stdout=lines.append)
+    assert (lines, caught.value.stderr_tail) == (["one"], "begun")
+
+
 def test_the_program_may_clean_up_before_it_is_killed(tmp_path, clock):
     script = f"trap 'echo cleaned > {tmp_path}/done; exit' TERM; echo begun; sleep 600 & wait"
     with pytest.raises(ProcessTimedOut):

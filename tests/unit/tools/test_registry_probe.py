@@ -21,7 +21,7 @@ from tests.fakes.registry import FakeRegistry, Fault
 
 USER, PASSWORD = "publisher", "planted-password-0123456789"
 FAST = ClientSettings(
-    connect_timeout_s=5, read_timeout_s=30, attempts=2, wait_initial_s=0.01, wait_max_s=0.02
+    connect_timeout_s=60, read_timeout_s=60, attempts=2, wait_initial_s=0.01, wait_max_s=0.02
 )
 AUTHS = ("none", "basic", "bearer")
 
