@@ -4,22 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nightly_pipeline.model.evidence import (
-    StageEvidence,
-    TestOutcome,
-    failures_of,
-    fold_events,
-)
+from nightly_pipeline.model.evidence import StageEvidence, TestOutcome, failures_of, fold_events
 from nightly_pipeline.model.outcomes import EngineFacts, TestFailure
-from tests.unit.model.evidence_streams import (
-    collected,
-    line,
-    node,
-    phase,
-    ran,
-    session,
-    start,
-)
+from tests.unit.model.evidence_streams import collected, line, node, phase, ran, session, start
 
 
 def test_nothing_at_all_is_an_empty_evidence():

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nightly_pipeline.model.evidence import (
-    TestOutcome,
-    failures_of,
-    fold_events,
-)
+from nightly_pipeline.model.evidence import TestOutcome, failures_of, fold_events
 from nightly_pipeline.model.outcomes import StageCounts
-from tests.unit.model.evidence_streams import (
-    node,
-    passing,
-    phase,
-    ran,
-    start,
-)
+from tests.unit.model.evidence_streams import node, passing, phase, ran, start
 
 
 def test_a_passed_test_has_the_durations_of_its_phases():

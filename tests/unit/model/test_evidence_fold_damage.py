@@ -8,24 +8,11 @@ import tracemalloc
 import pytest
 
 from nightly_pipeline.model import evidence_fold
-from nightly_pipeline.model.evidence import (
-    TestOutcome,
-    failures_of,
-    fold_events,
-    stage_status,
-)
+from nightly_pipeline.model.evidence import TestOutcome, failures_of, fold_events, stage_status
 from nightly_pipeline.model.evidence_drafts import DETAIL_BUDGET, Budget, TestDraft
 from nightly_pipeline.model.evidence_lines import parse_line
 from nightly_pipeline.model.outcomes import StageCounts, StageStatus
-from tests.unit.model.evidence_streams import (
-    container,
-    finish,
-    node,
-    passing,
-    ran,
-    session,
-    start,
-)
+from tests.unit.model.evidence_streams import container, finish, node, passing, ran, session, start
 
 
 def test_two_sessions_in_one_file_are_damage():
