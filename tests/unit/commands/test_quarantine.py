@@ -13,7 +13,7 @@ from nightly_pipeline.cli import main
 from nightly_pipeline.tools.history import ParquetHistory
 from tests.clock import days_ago, today
 from tests.unit.model.pasts import row
-from tests.unit.steps.test_judge import named, night_row
+from tests.unit.steps.judging import named, night_row
 
 ADD = ("add", "a.py::test_a", "--owner", "@kv", "--reason", "races", "--issue", "#217")
 

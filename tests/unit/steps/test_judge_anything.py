@@ -15,7 +15,7 @@ from nightly_pipeline.model.quarantine import Quarantine, QuarantineEntry
 from nightly_pipeline.steps.judge import Rules, judge
 from tests.fakes.history import MemoryHistory
 from tests.unit.model.pasts import day, row
-from tests.unit.steps.test_judge import named, night_row, report
+from tests.unit.steps.judging import named, night_row, report
 
 ERRORS = (
     "KeyError: 'usage'",
