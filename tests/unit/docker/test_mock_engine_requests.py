@@ -29,7 +29,7 @@ FIELDS = (
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), json_values))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_comes_is_read_or_refused(config, fields):
     for read in (chat_request, completion_request):
         error, request = outcome(read, {"model": "tiny", **fields}, config)

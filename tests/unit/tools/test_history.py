@@ -165,7 +165,11 @@ _ROWS = st.builds(
 
 
 @given(st.lists(_ROWS, max_size=5, unique_by=lambda one: one.identity))
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 def test_any_row_survives(tmp_path, rows):
     shutil.rmtree(tmp_path / "any", ignore_errors=True)
     history = ParquetHistory(tmp_path / "any")

@@ -183,7 +183,11 @@ def test_the_first_failure_stops_the_others(ecr, acr):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("copy")]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.randoms(use_true_random=False))
 def test_a_copy_through_random_faults_is_whole_or_says_why(randomness):
     """Whatever happens, the copy is complete, or an error is raised and a second try completes it."""
