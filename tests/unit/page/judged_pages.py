@@ -1,4 +1,4 @@
-"""The page of a night with a past, as others link to it."""
+"""The page of a night with a past, with links to its artifacts and to the list of nights."""
 
 from __future__ import annotations
 
