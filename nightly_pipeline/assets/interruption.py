@@ -5,38 +5,18 @@ Without that Dagster takes the end of its executor for an accident and records a
 
 from __future__ import annotations
 
-import signal
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import dagster as dg
+from dagster._core.events import EngineEventData
 
-_INTERRUPTS = {signal.SIGINT, signal.SIGTERM}
+_STEPS = (
+    "steps_interrupted"  # the metadata of the events with which Dagster's executor begins to end its steps
+)
 
 
-@contextmanager
-def on_interruption(tell: Callable[[], None]) -> Iterator[None]:
-    """Call `tell` once, from a thread of its own, as soon as this process is sent SIGINT or SIGTERM.
+def interrupts_steps(event: dg.DagsterEvent | None) -> bool:
+    """Whether with this event Dagster's executor heeds a signal and begins to end the steps at work.
 
-    Dagster sets signal handlers of its own while it executes, so this listens where Python announces every signal it
-    has a handler for. To be used in the main thread.
+    For a defect of its own it ends them too, and says of which.
     """
-    reader, writer = socket.socketpair()
-    writer.setblocking(False)
-    listener = threading.Thread(target=_listen, args=(reader, tell), name="interruption", daemon=True)
-    listener.start()
-    previous = signal.set_wakeup_fd(writer.fileno())
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(previous)
-        writer.close()  # ends the listener
-        listener.join()
-        reader.close()
-
-
-def _listen(reader: socket.socket, tell: Callable[[], None]) -> None:
-    while received := reader.recv(1):
-        if received[0] in _INTERRUPTS:
-            tell()
-            return
+    said = event.event_specific_data if event else None
+    return isinstance(said, EngineEventData) and _STEPS in said.metadata and said.error is None

@@ -12,10 +12,10 @@ import dagster as dg
 from dagster import DagsterExecutionInterruptedError
 from dagster._core.definitions.reconstruct import ReconstructableJob
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
-from dagster._core.execution.api import execute_run
+from dagster._core.execution.api import execute_run_iterator
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 
-from nightly_pipeline.assets.interruption import on_interruption
+from nightly_pipeline.assets.interruption import interrupts_steps
 from nightly_pipeline.assets.naming import (
     LAUNCH_TAG,
     LOCATION,
@@ -88,8 +88,21 @@ def execute_night(instance: dg.DagsterInstance, launch: Launch, job: Callable[[]
     """
     reconstructable = dg.reconstructable(job)
     run = _create_run(instance, launch, reconstructable)
-    with on_interruption(lambda: instance.report_run_canceling(run)):
-        execute_run(reconstructable, run, instance)
+    try:
+        for event in execute_run_iterator(reconstructable, run, instance):
+            if interrupts_steps(event):
+                # Now, and not from a thread beside it: Dagster looks for this wish as soon as the steps have ended.
+                instance.report_run_canceling(run)
+    except KeyboardInterrupt:  # before Dagster listened for it
+        _close_cancelled(instance, run.run_id)
+        raise
+
+
+def _close_cancelled(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Nobody else will say what became of a run that was interrupted before it began."""
+    run = instance.get_run_by_id(run_id)
+    if run is not None and not run.is_finished:
+        instance.report_run_canceled(run, "It was interrupted before its first step.")
 
 
 def _create_run(instance: dg.DagsterInstance, launch: Launch, job: ReconstructableJob) -> dg.DagsterRun:

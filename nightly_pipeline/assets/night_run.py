@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from nightly_pipeline.assets.interruption import interrupts_steps
 from nightly_pipeline.assets.naming import (
     PROCESS_TAG,
     RERUN_TAG,
@@ -26,8 +27,6 @@ _STATES = {
     dg.DagsterRunStatus.FAILURE: RunState.FAILED,
     dg.DagsterRunStatus.CANCELED: RunState.CANCELLED,
 }
-
-_INTERRUPTED = "steps_interrupted"  # the metadata of the event with which Dagster's executor ends its steps
 
 
 def night_run(context: dg.AssetExecutionContext, settings: Settings) -> NightRun:
@@ -99,8 +98,7 @@ def _state(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunState:
 
 def _was_interrupted(instance: dg.DagsterInstance, run_id: str) -> bool:
     records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT).records
-    events = (record.event_log_entry.dagster_event for record in records)
-    return any(event is not None and _INTERRUPTED in event.engine_event_data.metadata for event in events)
+    return any(interrupts_steps(record.event_log_entry.dagster_event) for record in records)
 
 
 def _planned_steps(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[str]:
