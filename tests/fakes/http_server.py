@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import sys
 import threading
@@ -28,6 +29,15 @@ class Handler(BaseHTTPRequestHandler):
     def read_body(self) -> bytes:
         """The body of the request, where its length is said."""
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def has_hung_up(self) -> bool:
+        """Whether the client has given up waiting, as it does when this process was stalled."""
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def log_message(self, *_: object) -> None:
         """Keep the tests' output to the tests."""

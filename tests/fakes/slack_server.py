@@ -140,6 +140,9 @@ class FakeSlack(HttpServer):
 class _Handler(Handler):
     def any_method(self) -> None:
         content = self.read_body().decode()
+        if self.has_hung_up():  # and says the same again later: what it could not hear of has not happened
+            self.close_connection = True
+            return
         is_json = (self.headers.get("Content-Type") or "").startswith("application/json")
         arguments = json.loads(content) if is_json else {k: v[0] for k, v in parse_qs(content).items()}
         method = "webhook" if self.path == WEBHOOK_PATH else self.path.removeprefix("/api/")
