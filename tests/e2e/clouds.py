@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.e2e.conftest import NIGHTLY, ROOT, SmallNight, make_night
+from tests.e2e.conftest import NIGHTLY, PATIENCE_S, ROOT, SmallNight, make_night
 from tests.fakes.acr_server import TOKEN_PASSWORD, TOKEN_USER, AcrServer, acr_server
 from tests.fakes.ecr_server import ACCESS_KEY, ACCOUNT, REGION, SECRET_KEY, EcrServer, ecr_server
 from tests.fakes.entra_server import CLIENT_SECRET
@@ -32,7 +32,7 @@ class CloudNight:
     temporary: Path
     said: list[str] = field(default_factory=list)
 
-    def nightly(self, *arguments: str, expect: int | None = 0, timeout_s: float = 550) -> str:
+    def nightly(self, *arguments: str, expect: int | None = 0, timeout_s: float = PATIENCE_S) -> str:
         """Call the command; its standard output."""
         verb, *rest = arguments
         done = subprocess.run(

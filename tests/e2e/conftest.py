@@ -24,8 +24,12 @@ from tests.registries import ACR, BUSY_S, ECR, empty_repository, read_manifest
 ROOT = Path(__file__).parents[2]
 NIGHTLY = ROOT / ".venv" / "bin" / "nightly"
 PROFILE = "small.yaml"
-A_MODULE_S = 300
-"""How long the nights of a module take."""
+A_MODULE_S = 600
+"""How long the nights of a module take, on a busy machine."""
+PATIENCE_S = 900
+"""When something that is waited for is given up: late is no error, never is."""
+A_TEST_S = 2400
+"""When a test is given up. The first one of a module waits for a new day, for servers, and for whole nights."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class SmallNight:
     def home(self) -> Path:
         return self.folder / "home"
 
-    def nightly(self, *arguments: str, expect: int | None = 0, timeout_s: float = 500) -> str:
+    def nightly(self, *arguments: str, expect: int | None = 0, timeout_s: float = PATIENCE_S) -> str:
         """Call the command as a person does; its standard output."""
         verb, *rest = arguments
         done = subprocess.run(

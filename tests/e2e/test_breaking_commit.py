@@ -17,10 +17,10 @@ import httpx
 import pytest
 
 from tests.clock import days_ago
-from tests.e2e.conftest import SmallNight, git, make_night, manifest
+from tests.e2e.conftest import A_TEST_S, SmallNight, git, make_night, manifest
 from tests.registries import ACR, ECR
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(A_TEST_S)]
 
 ONE_STAGE = {
     "architectures": {"arm64": None},

@@ -8,10 +8,10 @@ import pytest
 
 from nightly_pipeline.model.evidence_records import BAD_OUTCOMES
 from nightly_pipeline.tools.junit import THE_RUN, read_junit
-from tests.e2e.conftest import SmallNight, git, make_night, manifest
+from tests.e2e.conftest import A_TEST_S, SmallNight, git, make_night, manifest
 from tests.registries import ECR
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(A_TEST_S)]
 
 FAILING_TEST = '''
 """Put in to fail."""

@@ -15,9 +15,10 @@ import dagster as dg
 import pytest
 
 from tests.e2e.clouds import CloudNight, cloud_night
+from tests.e2e.conftest import A_TEST_S
 from tests.fakes.ecr_server import repositories
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(A_TEST_S)]
 
 ARCHITECTURES = ("amd64", "arm64")
 

@@ -7,15 +7,17 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 import docker
 import pytest
+from docker.models.containers import Container
 
-from tests.e2e.conftest import NIGHTLY, ROOT, SmallNight, make_night
+from tests.e2e.conftest import A_TEST_S, NIGHTLY, PATIENCE_S, ROOT, SmallNight, make_night
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(A_TEST_S)]
 
 AMD64_ONLY = {"architectures": {"arm64": None}, "frameworks": {"vllm": {"overrides": None}}}
 SLOW_TEST = '''
@@ -30,9 +32,9 @@ import pytest
 @pytest.mark.unit
 @pytest.mark.gpu_0
 @pytest.mark.nightly
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)
 def test_that_takes_its_time():
-    time.sleep(500)
+    time.sleep(3000)
 '''
 
 
@@ -57,18 +59,28 @@ def process(night: SmallNight) -> Iterator[subprocess.Popen[str]]:
             started.terminate()
 
 
-def containers_of(night: SmallNight) -> list[str]:
+@contextmanager
+def containers(night: SmallNight) -> Iterator[list[Container]]:
+    """The containers of a place, running or not."""
     owner = (night.home / "installation-id").read_text().strip()
-    client = docker.from_env()
+    client = docker.from_env(timeout=PATIENCE_S)
     try:
         # `sparse`: without it every container is looked at once more, and one may be gone by then.
-        found = client.containers.list(all=True, sparse=True, filters={"label": f"io.nightly.owner={owner}"})
-        return [container.attrs["Labels"]["io.nightly.step"] for container in found]
+        yield client.containers.list(all=True, sparse=True, filters={"label": f"io.nightly.owner={owner}"})
     finally:
         client.close()
 
 
-def wait_for(what: str, is_so: Callable[[], bool], deadline_s: float = 400) -> None:
+def step_of(container: Container) -> str:
+    return container.attrs["Labels"]["io.nightly.step"]
+
+
+def containers_of(night: SmallNight) -> list[str]:
+    with containers(night) as found:
+        return [step_of(container) for container in found]
+
+
+def wait_for(what: str, is_so: Callable[[], bool], deadline_s: float = PATIENCE_S) -> None:
     end = time.monotonic() + deadline_s
     while not is_so():
         assert time.monotonic() < end, f"{what} did not happen within {deadline_s} s"
@@ -84,7 +96,7 @@ def test_ctrl_c_ends_the_containers_and_leaves_a_cancelled_stage(
 ) -> None:
     wait_for("the stage's container", lambda: is_testing(night))
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, output
     assert containers_of(night) == []
     report = night.report()
@@ -101,7 +113,7 @@ def test_a_killed_run_is_marked_and_its_container_removed_when_the_next_starts(
 ) -> None:
     wait_for("the stage's container", lambda: is_testing(night))
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=300)
+    process.communicate(timeout=PATIENCE_S)
     killed = night.report()
     assert killed["status"] != "green"
     assert {stage["status"] for stage in killed["stages"]} <= {"not_run", "infra_error", "cancelled"}

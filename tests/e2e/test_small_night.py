@@ -8,11 +8,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from tests.e2e.conftest import SmallNight, config_of, git, make_night, manifest
+from tests.e2e.conftest import A_TEST_S, SmallNight, config_of, git, make_night, manifest
 from tests.fakes.slack_server import TOKEN, FakeSlack
 from tests.registries import ACR, ECR
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(A_TEST_S)]
 
 CELLS = [("vllm", "amd64"), ("vllm", "arm64")]
 STAGES = ["unit", "integration", "e2e_single_gpu", "e2e_multi_gpu"]
