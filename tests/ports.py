@@ -15,7 +15,8 @@ _RANGE = range(20_000, 30_000)
 
 def free_port() -> int:
     """A port nobody listens on, and that no other test is given for as long as this process lives."""
-    claims = Path(tempfile.gettempdir(), f"nightly-test-ports-{os.getuid()}")
+    # A night takes folders of its own name that nobody has touched for a day for its leftovers.
+    claims = Path(tempfile.gettempdir(), f"test-ports-of-nightly-{os.getuid()}")
     claims.mkdir(exist_ok=True)
     shuffled = random.SystemRandom().sample(_RANGE, len(_RANGE))
     return next(port for port in shuffled if _is_free(port) and _is_claimed(claims / str(port)))
