@@ -198,7 +198,7 @@ class StageEvidence:
         exit_code: what pytest said at its end; None without a `finish`.
         events: how many events were understood; 0 means that there is no evidence at all.
         lost: events the writer could not write down.
-        damaged: lines that could not be read.
+        damaged: lines that could not be read; what they said is not known.
         overflow: there was more than is kept in memory, so the picture is not whole.
     """
 

@@ -63,7 +63,7 @@ def rows_of_stage(
         outcome: what became of the stage: its cell, run, runner, image and engine.
         revision: the commit the image was built from.
     """
-    unseen = outcome.status in _BLAMES_NOBODY or (evidence.finished and evidence.lost > 0)
+    unseen = outcome.status in _BLAMES_NOBODY or (evidence.finished and evidence.lost + evidence.damaged > 0)
     stage = _Stage(outcome, _facts(outcome, revision), evidence.blame, unseen=unseen)
     rows = {error.node_id: stage.uncollected(error) for error in evidence.collect_errors}
     for test in evidence.tests:

@@ -1,8 +1,8 @@
 """The rule: which word a test stage gets, given its evidence and the end of its container.
 
 Unknown is never green. `passed` takes positive proof of everything: a first line of a schema we know, every
-selected test seen to end well, pytest's own finish with exit code 0, and a process that then ended with 0.
-Whatever is missing or contradicts itself has a worse name, and the message says which piece it was.
+selected test seen to end well, no line that cannot be read, pytest's own finish with exit code 0, and a process that
+then ended with 0. Whatever is missing or contradicts itself has a worse name, and the message says which piece it was.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def stage_status(evidence: StageEvidence, *, mode: Mode, container: ContainerRes
     for rule in rules:
         judgement = rule(evidence, container)
         if judgement is not None:
-            return judgement
+            return _with_gap(judgement, evidence)
     if mode == "collect":
         return StageStatus.COLLECTED, f"{_tests(evidence.counts.collected)} collected; none ran"
     return StageStatus.PASSED, _flaky(evidence)
@@ -170,8 +170,8 @@ def _incomplete(evidence: StageEvidence, container: ContainerResult) -> Judgemen
 
 def _missing(evidence: StageEvidence) -> str | None:
     """What is not proved, in a run that finished."""
-    if evidence.lost:  # before anything else: what is missing may be what was lost
-        return _lost(evidence)
+    if gap := _gap(evidence):  # before anything else: what is missing may be what was lost
+        return gap
     if evidence.running:
         return f"pytest finished while {evidence.running[-1]} was still running"
     not_run = [test for test in evidence.tests if test.selected and test.outcome not in CONCLUDED]
@@ -181,8 +181,17 @@ def _missing(evidence: StageEvidence) -> str | None:
     return _missing_lines(evidence)
 
 
-def _lost(evidence: StageEvidence) -> str:
-    return f"{evidence.lost} events could not be written down; was the disk full?"
+def _gap(evidence: StageEvidence) -> str | None:
+    """What was to be read and cannot be: a rerun, perhaps, or a worker process that died, which nothing else tells."""
+    if evidence.lost:
+        return f"{evidence.lost} events could not be written down; was the disk full?"
+    lines = f"{evidence.damaged} line{'' if evidence.damaged == 1 else 's'}"
+    return f"{lines} of the evidence cannot be read" if evidence.damaged else None
+
+
+def _with_gap(judgement: Judgement, evidence: StageEvidence) -> Judgement:
+    (status, message), gap = judgement, _gap(evidence)
+    return judgement if gap is None or gap in (message or "") else (status, f"{message}; {gap}")
 
 
 def _missing_lines(evidence: StageEvidence) -> str | None:
@@ -190,9 +199,7 @@ def _missing_lines(evidence: StageEvidence) -> str | None:
         return "the beginning of the evidence is missing"
     if evidence.announced is None or evidence.announced != evidence.collected:
         return f"pytest announced {evidence.announced} tests, and the evidence has {evidence.collected}"
-    if evidence.lost:
-        return _lost(evidence)
-    return "there is more evidence than can be judged" if evidence.overflow else None
+    return _gap(evidence) or ("there is more evidence than can be judged" if evidence.overflow else None)
 
 
 def _incomplete_collection(evidence: StageEvidence, container: ContainerResult) -> Judgement | None:

@@ -50,6 +50,8 @@ JUNIT_FILE = "junit.xml"
 LOG_FILE = "container.log"
 NODE_IDS_FILE = "node_ids.txt"
 LABELS_VARIABLE = "NIGHTLY_IMAGE_LABELS"
+_TOO_LONG = b"(a line that was too long to be read)\n"
+"""Stands in the kept copy for such a line, so that whoever reads it later knows of the gap too."""
 _PYTEST = ("-m", "pytest", "-p", PLUGIN_MODULE, "-p", "no:cacheprovider")
 
 WriteJUnit = Callable[[StageEvidence, Path, str, Mapping[str, str], str | None], None]
@@ -224,7 +226,7 @@ def _masked_lines(source: IO[bytes], copy: IO[bytes], secrets: Iterable[str]) ->
     for line in bounded_lines(source):
         text = masked(line.decode("utf-8", "surrogateescape"), secrets)
         hidden = text.encode("utf-8", "surrogateescape")
-        copy.write(hidden)
+        copy.write(hidden or _TOO_LONG)
         yield hidden
 
 

@@ -158,13 +158,19 @@ def test_the_order_in_which_workers_report_does_not_change_the_result(run: Run, 
 
 
 @given(runs(), st.lists(st.one_of(st.binary(max_size=40), st.just(line("unheard_of").encode()))), st.data())
-def test_garbage_between_the_lines_changes_nothing(run: Run, garbage: list[bytes], data: st.DataObject):
+def test_garbage_between_the_lines_changes_no_test_and_is_never_green(
+    run: Run, garbage: list[bytes], data: st.DataObject
+):
     lines = [text.encode() for text in run.lines]
     for text in garbage:
         lines.insert(data.draw(st.integers(0, len(lines))), text)
 
-    assert fold_events(lines).tests == fold_events(run.lines).tests
-    assert status_of(lines, run.exit_code) == status_of(run.lines, run.exit_code)
+    evidence, status = fold_events(lines), status_of(lines, run.exit_code)
+    assert evidence.tests == fold_events(run.lines).tests
+    if evidence.damaged:
+        assert status not in GOOD_STAGE
+    else:
+        assert status == status_of(run.lines, run.exit_code)
 
 
 JSON = st.recursive(

@@ -216,7 +216,6 @@ TABLE: list[tuple[str, list[str], ContainerResult, StageStatus, str]] = [
         S.FAILED,
         "1 failed",
     ),
-    ("damaged lines beside full proof", [*passing(), "{trunc"], container(0), S.PASSED, ""),
     (
         "later kinds of events",
         [*passing()[:-1], line("weather", wind=3), finish(0)],

@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 
 from nightly_pipeline.errors import ContainerError, DiskFull, EnvironmentNotReady, NoGpu, RegistryUnavailable
-from nightly_pipeline.model.evidence import TestOutcome
+from nightly_pipeline.model import evidence_lines
+from nightly_pipeline.model.evidence import TestOutcome, fold_events
 from nightly_pipeline.model.outcomes import StageCounts, StageStatus
 from nightly_pipeline.steps.stages import run_stage
 from nightly_pipeline.tools.junit import read_junit
 from tests.factories import DATE, RUN_ID, image
 from tests.fakes.containers import FakeContainers
-from tests.unit.model.evidence_streams import collected, node, passing, session, start
+from tests.unit.model.evidence_streams import collected, finish, line, node, passing, session, start
 from tests.unit.steps.staging import (
     FOLDER,
     UNIT,
@@ -80,6 +81,19 @@ def test_failures_are_named_with_their_messages(tools):
 
     assert (failure.test, failure.message) == (node("test_two"), "AssertionError: no")
     assert (failure.verdict, failure.since, failure.incident) == (None, None, None)
+
+
+def test_a_line_too_long_to_be_read_is_told_and_stays_a_gap_in_the_kept_copy(tools, monkeypatch):
+    monkeypatch.setattr(evidence_lines, "LINE_LIMIT", 1000)
+    files = lines(*passing()[:-1], line("worker_down", message="x" * 2000), finish(0))
+
+    outcome = ended(tools, files)
+
+    assert (outcome.status, outcome.message) == (
+        "crashed",
+        "1 line of the evidence cannot be read (exit code 0)",
+    )
+    assert fold_events(kept(tools, "evidence.jsonl").splitlines(keepends=True)).damaged == 1
 
 
 def test_evidence_that_is_a_link_is_not_followed(tools, tmp_path):
