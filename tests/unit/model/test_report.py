@@ -1,75 +1,29 @@
-"""The report of a night: the newest result of everything planned, or why there is none."""
+"""The report of a night: the newest result of everything planned, and good only what was seen to be good."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightly_pipeline.model.outcomes import (
-    EngineFacts,
-    ImageStatus,
-    NightStatus,
-    PublicationStatus,
-    StageStatus,
-)
-from nightly_pipeline.model.plan import Key, Plan, image_key, index_key, publication_key, stage_key
-from nightly_pipeline.model.report import Known, Outcome, Report, RunFacts, RunState, build_report, key_of
+from nightly_pipeline.model.outcomes import EngineFacts, NightStatus
+from nightly_pipeline.model.report import Report, RunState, key_of
 from nightly_pipeline.model.verdict import is_good
-from tests.factories import DATE, STARTED, image, plan, publication, run_facts, stage
-
-PLAN = plan(frameworks=["vllm"], architectures=["amd64", "arm64"], stages=["unit"])
-EVERYTHING = tuple(entry.key for entry in PLAN.entries)
-FRAMEWORK, RUNTIME = image_key("vllm", "amd64", "framework"), image_key("vllm", "amd64", "runtime")
-PUBLISHED, INDEX, UNIT = (
-    publication_key("vllm", "amd64"),
-    index_key("vllm"),
-    stage_key("vllm", "amd64", "unit"),
+from tests.factories import STARTED, image, stage
+from tests.unit.model.reports import (
+    EVERYTHING,
+    FRAMEWORK,
+    PLAN,
+    RUNTIME,
+    STATES,
+    UNIT,
+    entry_of,
+    good,
+    report,
+    run,
 )
-STATES = list(RunState)
-ENDED = [RunState.SUCCEEDED, RunState.FAILED]
-
-
-def good(key: Key, run_id: str = "run-1") -> Outcome:
-    """A good outcome of an entry of the plan."""
-    entry = next(entry for entry in PLAN.entries if entry.key == key)
-    if key[-1].endswith("_tests"):
-        return stage(entry.framework, key[1], key[2].removesuffix("_tests"), run_id=run_id)
-    if key[-1] in {"framework_image", "runtime_image"}:
-        return image(entry.framework, key[1], key[2].removesuffix("_image"), run_id=run_id)
-    return publication(entry.framework, key[1] if len(key) > 2 else None, run_id=run_id)
-
-
-def run(
-    state: str = "failed", run_id: str = "run-1", planned: Sequence[Key] = EVERYTHING, **fields: object
-) -> RunFacts:
-    return run_facts(state, run_id=run_id, planned=tuple(planned), **fields)
-
-
-def report(
-    *runs: RunFacts, outcomes: Mapping[str, Sequence[Outcome]] | None = None, plan: Plan = PLAN
-) -> Report:
-    by_run = {
-        run_id: {key_of(outcome): outcome for outcome in found} for run_id, found in (outcomes or {}).items()
-    }
-    return build_report(DATE, plan, Known(runs=runs, outcomes=by_run, source_revision="9c1d5e0f"))
-
-
-def entry_of(found: Report, key: Key) -> Outcome:
-    every = (*found.images, *found.publications, *found.stages)
-    return next(outcome for outcome in every if key_of(outcome) == key)
-
-
-def alone(state: str, key: Key, *, started: bool, before: Sequence[Outcome]) -> Outcome:
-    """What the report says of an entry that left no outcome in the only run."""
-    facts = run(state, started=(key,) if started else ())
-    return entry_of(report(facts, outcomes={"run-1": before}), key)
-
-
-# --- the rule as a whole
 
 
 @given(
@@ -119,120 +73,6 @@ def test_over_several_runs_a_good_result_was_seen_in_the_newest_that_tried(state
         assert tried or not is_good(outcome.status)
         if tried:
             assert outcome.run_id == tried[-1]
-
-
-# --- why there is no result
-
-
-@pytest.mark.parametrize("state", ENDED)
-def test_a_step_that_began_and_left_nothing_died(state):
-    before = [good(FRAMEWORK), good(RUNTIME)]
-
-    assert alone(state, UNIT, started=True, before=before).status is StageStatus.INFRA_ERROR
-    assert alone(state, PUBLISHED, started=True, before=before).status is PublicationStatus.INFRA_ERROR
-    died = alone(state, RUNTIME, started=True, before=before[:1])
-    assert died.status is ImageStatus.FAILED
-    assert died.message == "its process ended without writing a result"
-
-
-@pytest.mark.parametrize("state", ENDED)
-def test_a_step_that_never_began_in_a_run_that_ended_did_not_run(state):
-    before = [good(FRAMEWORK), good(RUNTIME)]
-
-    for key in (UNIT, PUBLISHED):
-        outcome = alone(state, key, started=False, before=before)
-        assert outcome.status.value == "not_run"
-        assert "never started" in outcome.message
-
-
-@pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("status", ["failed", "timed_out"])
-def test_what_waits_for_a_bad_image_is_blocked_by_it(state, status):
-    before = [good(FRAMEWORK), image("vllm", "amd64", "runtime", status, run_id="run-1")]
-
-    for key in (UNIT, PUBLISHED):
-        outcome = alone(state, key, started=False, before=before)
-        assert outcome.status.value == "blocked"
-        assert outcome.message == "vllm/amd64/runtime_image is not there"
-
-
-@pytest.mark.parametrize("state", ENDED)
-def test_blocking_goes_on_down_the_chain(state):
-    found = report(run(state, started=(FRAMEWORK,)))
-
-    assert entry_of(found, FRAMEWORK).status is ImageStatus.FAILED
-    assert entry_of(found, RUNTIME).status is ImageStatus.NOT_RUN
-    assert entry_of(found, RUNTIME).message == "vllm/amd64/framework_image is not there"
-    assert entry_of(found, UNIT).status is StageStatus.BLOCKED
-    assert entry_of(found, PUBLISHED).status is PublicationStatus.BLOCKED
-    assert entry_of(found, INDEX).status is PublicationStatus.BLOCKED
-
-
-def test_an_index_is_blocked_by_one_of_its_images():
-    before = [good(key) for key in EVERYTHING if key not in {INDEX, PUBLISHED}]
-    refused = publication("vllm", "amd64", "failed", run_id="run-1")
-
-    outcome = alone("failed", INDEX, started=False, before=[*before, refused])
-
-    assert (outcome.status, outcome.message) == (
-        PublicationStatus.BLOCKED,
-        "vllm/amd64/published_image is not there",
-    )
-
-
-@pytest.mark.parametrize("started", [False, True])
-def test_a_cancelled_run_cancels_what_had_no_result(started):
-    before = [good(FRAMEWORK), good(RUNTIME)]
-
-    for key in (UNIT, PUBLISHED):
-        assert alone("cancelled", key, started=started, before=before).status.value == "cancelled"
-    assert alone("cancelled", FRAMEWORK, started=started, before=[]).status is ImageStatus.CANCELLED
-
-
-def test_what_waited_for_a_cancelled_image_was_cancelled_with_it():
-    before = [good(FRAMEWORK), image("vllm", "amd64", "runtime", "cancelled", run_id="run-1")]
-
-    assert alone("cancelled", UNIT, started=False, before=before).status is StageStatus.CANCELLED
-
-
-def test_what_waits_for_an_image_whose_step_was_interrupted_alone_is_blocked():
-    before = [good(FRAMEWORK), image("vllm", "amd64", "runtime", "cancelled", run_id="run-1")]
-
-    assert alone("failed", UNIT, started=False, before=before).status is StageStatus.BLOCKED
-
-
-@pytest.mark.parametrize(("started", "said"), [(True, "running now"), (False, "not started yet")])
-def test_a_run_that_goes_on_has_not_run_it_yet(started, said):
-    found = report(run("running", started=(UNIT,) if started else ()))
-
-    assert entry_of(found, UNIT).status is StageStatus.NOT_RUN
-    assert entry_of(found, UNIT).message == said
-    assert (found.running, found.status) == (True, NightStatus.INCOMPLETE)
-
-
-def test_an_outcome_that_could_not_be_read_is_not_blamed_on_the_image_it_used():
-    """Both records of a cell are damaged; the stage began, so its image was there."""
-    found = report(run("failed", started=(FRAMEWORK, RUNTIME, UNIT)), outcomes={"run-1": [good(FRAMEWORK)]})
-
-    assert entry_of(found, UNIT).status is StageStatus.INFRA_ERROR
-
-
-def test_a_source_that_cannot_be_had_leaves_everything_undone():
-    found = report(run("failed"))
-
-    assert {outcome.status for outcome in found.images} == {ImageStatus.NOT_RUN}
-    assert found.status is NightStatus.INCOMPLETE
-
-
-def test_what_is_absent_carries_what_was_planned():
-    found = entry_of(report(run("failed")), stage_key("vllm", "arm64", "unit"))
-
-    assert (found.date, found.run_id, found.mode, found.runner) == (
-        DATE,
-        "run-1",
-        "collect",
-        "cpu-arm-r8g-4xlarge",
-    )
 
 
 # --- several runs
