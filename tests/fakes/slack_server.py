@@ -41,7 +41,8 @@ class Request:
 class FakeSlack(HttpServer):
     """Keeps messages as Slack does: by timestamp, updated in place; knows its token and its channel.
 
-    What `will_answer` holds is given first, before the real behaviour; `requests` is all that was asked.
+    What `will_answer` holds is given first, before the real behaviour; `requests` is all that was asked. It may be
+    looked at while it is told: what is looked through is a copy.
     """
 
     def __init__(self) -> None:
@@ -94,11 +95,11 @@ class FakeSlack(HttpServer):
 
     def heads(self) -> dict[str, dict[str, Any]]:
         """The messages of the channel itself, in no thread."""
-        return {stamp: one for stamp, one in self.messages.items() if "thread_ts" not in one}
+        return {stamp: one for stamp, one in list(self.messages.items()) if "thread_ts" not in one}
 
     def replies(self, timestamp: str) -> list[dict[str, Any]]:
         """The messages in a thread."""
-        return [one for one in self.messages.values() if one.get("thread_ts") == timestamp]
+        return [one for one in list(self.messages.values()) if one.get("thread_ts") == timestamp]
 
     def _refused_place(self, method: str, arguments: dict[str, Any]) -> str | None:
         """A channel Slack does not know, or one the bot is not in; a thread that is not there."""
