@@ -1,4 +1,4 @@
-"""What most steps are tried on: records and the two registries of a night, in memory."""
+"""What most steps are tried on: records, the two registries of a night and a repository of caches, in memory."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ def ecr() -> MemoryRegistry:
 @pytest.fixture
 def acr() -> MemoryRegistry:
     return MemoryRegistry("acr", "localhost:5001")
+
+
+@pytest.fixture
+def caches() -> MemoryRegistry:
+    return MemoryRegistry("ecr", "localhost:5000", "nightly-cache")
 
 
 @pytest.fixture
