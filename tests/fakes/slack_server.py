@@ -121,8 +121,8 @@ class FakeSlack(HttpServer):
 
     def _post(self, arguments: dict[str, Any]) -> Answer:
         timestamp = f"1763600000.{len(self.messages):06d}"
-        self.messages[timestamp] = dict(arguments)
         self.first_texts[timestamp] = str(arguments.get("text", ""))
+        self.messages[timestamp] = dict(arguments)
         return Answer(body={"ok": True, "channel": CHANNEL_ID, "ts": timestamp})
 
     def _update(self, arguments: dict[str, Any]) -> Answer:
