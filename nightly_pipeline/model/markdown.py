@@ -30,7 +30,7 @@ from nightly_pipeline.model.reading import (
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id
-from nightly_pipeline.model.told import leads, standing, told
+from nightly_pipeline.model.told import first_steps, leads, standing, told
 from nightly_pipeline.model.untrusted import excerpt, short_line
 
 __all__ = ["code_block", "code_span", "escape_cell", "report_markdown", "summary_table"]
@@ -137,10 +137,10 @@ def _problems(report: Report, links: Links, budget: int) -> str:
     after = _following(following)
     budget -= len(heading) + len(after) + 80
     verdicts, who = _verdicts(report), told(report)
-    looked = leads(who)
+    firsts = first_steps(who)
     shown: list[str] = []
     for item in found:
-        opening = _opening(item, who.by_step.get(item.label), looked.get(item.label, ()))
+        opening = _opening(item, who.by_step.get(item.label), leads(firsts.get(item.label)))
         text = _problem(opening, item, links, budget, verdicts)
         if len(text) > budget:
             break

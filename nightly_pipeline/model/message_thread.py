@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from nightly_pipeline.model.findings import incidents
 from nightly_pipeline.model.history import TestIdentity
+from nightly_pipeline.model.judgement import Incident
 from nightly_pipeline.model.links import NO_LINKS, Links
+from nightly_pipeline.model.mentions import is_first_time, owners_text
 from nightly_pipeline.model.message_background import NO_BACKGROUND, Background
 from nightly_pipeline.model.message_blocks import (
     Block,
@@ -25,7 +27,7 @@ from nightly_pipeline.model.outcomes import StageOutcome, TestFailure
 from nightly_pipeline.model.quantities import duration_text, plural
 from nightly_pipeline.model.reading import Item
 from nightly_pipeline.model.report import Report, identity_of
-from nightly_pipeline.model.told import leads, told
+from nightly_pipeline.model.told import first_steps, leads, told
 from nightly_pipeline.model.untrusted import excerpt, one_line, short_line
 
 _REPLIES = 20
@@ -50,10 +52,10 @@ def thread_messages(
         for incident in ordered(one for one in known if one.tests)
     }
     held = frozenset(test for incident in known for test in incident.tests)
-    looked = leads(who)
+    known_of = {label: _known(one, background) for label, one in first_steps(who).items()}
     for cell in dict.fromkeys(item.cell for item in who.steps):
         own = [item for item in who.steps if item.cell == cell]
-        found[cell] = _cell_message(cell, own, held, links, looked)
+        found[cell] = _cell_message(cell, own, held, links, known_of)
     return _first(found)
 
 
@@ -70,16 +72,16 @@ def _cell_message(
     problems: Sequence[Item],
     held: Container[TestIdentity],
     links: Links,
-    looked: Mapping[str, Sequence[str]],
+    known_of: Mapping[str, Sequence[str]],
 ) -> Message:
     words = ", ".join(f"{item.name} {item.word}" for item in problems)
     head = [section([f"*{escape_mrkdwn(one_line(cell))}*"])]
-    body = [block for item in problems for block in _details(item, held, links, looked.get(item.label, ()))]
+    body = [block for item in problems for block in _details(item, held, links, known_of.get(item.label, ()))]
     return escape_mrkdwn(short_line(f"{cell}: {words}", 500)), fitted(head, body, [], noun="detail")
 
 
 def _details(
-    item: Item, held: Container[TestIdentity], links: Links, looked: Iterable[str]
+    item: Item, held: Container[TestIdentity], links: Links, known: Sequence[str]
 ) -> Iterator[Block]:
     runner = f" on {escape_mrkdwn(one_line(item.runner))}" if item.runner else ""
     took = f", {duration_text(item.outcome.duration_s)}" if item.outcome.duration_s else ""
@@ -94,11 +96,22 @@ def _details(
         yield section(
             [preformatted(excerpt(item.outcome.message, lines=25, characters=_MESSAGE_LIMIT), limit=2_500)]
         )
-    if facts := [escape_mrkdwn(short_line(lead, 400)) for lead in looked]:
-        yield context(facts)
+    if known:
+        yield context(known)
     stage = item.outcome
     if isinstance(stage, StageOutcome):
         yield from _failing([one for one in item.failures if identity_of(stage, one) not in held])
+
+
+def _known(incident: Incident, background: Background) -> list[str]:
+    """What the nights before say of a step. Its owners are called here, for an update of the message calls nobody.
+
+    Those of an incident of tests are called by its own reply.
+    """
+    call = is_first_time(incident)
+    owners = "" if incident.tests else owners_text(incident.owners, background.mentions, call=call)
+    said = [escape_mrkdwn(short_line(lead, 400)) for lead in leads(incident)]
+    return [owners, *said] if owners else said
 
 
 def _failing(failures: Sequence[TestFailure]) -> Iterator[Block]:

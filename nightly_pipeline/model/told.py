@@ -67,14 +67,15 @@ def standing(incident: Incident | None) -> str:
     return since_text(incident.since, incident.nights)
 
 
-def leads(who: Told) -> Mapping[str, tuple[str, ...]]:
-    """Where to look for what broke a step: the night it was good last, and who wrote what came between.
-
-    Returns:
-        Label of a step -> sentences; of several steps that one incident tells of, the first has them.
-    """
+def first_steps(who: Told) -> Mapping[str, Incident]:
+    """Label -> incident, of the steps that one incident tells of the first alone: what is said once is said there."""
     firsts = {one.id: (label, one) for label, one in reversed(list(who.by_step.items()))}
-    return {label: found for label, one in firsts.values() if (found := tuple(_leads(one)))}
+    return dict(firsts.values())
+
+
+def leads(incident: Incident | None) -> tuple[str, ...]:
+    """Where to look for what broke a step: the night it was good last, and who wrote what came between."""
+    return tuple(_leads(incident)) if incident else ()
 
 
 def _leads(incident: Incident) -> Iterator[str]:

@@ -35,7 +35,7 @@ from nightly_pipeline.model.reading import (
     short_revision,
 )
 from nightly_pipeline.model.report import Report
-from nightly_pipeline.model.told import leads, standing, told
+from nightly_pipeline.model.told import first_steps, leads, standing, told
 from nightly_pipeline.model.trends import Trends
 from nightly_pipeline.model.untrusted import excerpt, short_line
 from nightly_pipeline.page.changes import ChangesShown, shown_changes
@@ -191,7 +191,7 @@ def _shown(item: Item, links: Links, brief: str) -> Shown:
 def _broken(report: Report, shown: Callable[[Item], Shown]) -> Iterator[Broken]:
     """A message that several steps ended with stands at the first of them."""
     who = told(report)
-    looked = leads(who)
+    known_at = first_steps(who)
     firsts: dict[str, Item] = {}
     for item in broken_steps(report):
         message, known = item.outcome.message or "", who.by_step.get(item.label)
@@ -202,7 +202,7 @@ def _broken(report: Report, shown: Callable[[Item], Shown]) -> Iterator[Broken]:
             same=None if first is item else Linked(first.label, f"#{first.anchor}"),
             known=standing(known),
             owners=short_line(", ".join(known.owners), 200) if known else "",
-            leads=short_line(" · ".join(looked.get(item.label, ())), 600),
+            leads=short_line(" · ".join(leads(known_at.get(item.label))), 600),
         )
 
 

@@ -28,7 +28,7 @@ from nightly_pipeline.model.reading import (
 )
 from nightly_pipeline.model.report import Report
 from nightly_pipeline.model.tags import short_run_id
-from nightly_pipeline.model.told import leads, standing, told
+from nightly_pipeline.model.told import first_steps, leads, standing, told
 from nightly_pipeline.model.untrusted import excerpt, first_line, one_line, short_line
 from nightly_pipeline.terminal.past import past_of
 from nightly_pipeline.terminal.words import (
@@ -85,14 +85,14 @@ def _tests(item: Item) -> str:
 
 def _problems(report: Report) -> Iterator[RenderableType]:
     who = told(report)
-    looked = leads(who)
+    firsts = first_steps(who)
     for item in causes(report):
         known = who.by_step.get(item.label)
         yield Text()
         yield status_text(item).append(f"  {one_line(item.label)}", style="bold").append_text(_known(known))
         if item.outcome.message:
             yield _indented(plain_text(_cut(item.outcome.message)))
-        for lead in looked.get(item.label, ()):
+        for lead in leads(firsts.get(item.label)):
             yield _indented(plain_text(short_line(lead, 400)))
         if not (report.judgement and is_of_tests_alone(item)):  # else they are listed by verdict
             yield from _failing_tests(item.failures)

@@ -17,7 +17,7 @@ from nightly_pipeline.model.message_thread import thread_messages
 from nightly_pipeline.model.outcomes import StageOutcome
 from nightly_pipeline.model.report import Report, with_judgement
 from nightly_pipeline.model.step_incidents import step_incidents
-from nightly_pipeline.model.told import leads, standing, told
+from nightly_pipeline.model.told import first_steps, leads, standing, told
 from nightly_pipeline.page.render import render_page
 from nightly_pipeline.terminal import report_tables
 from tests.factories import DATE, failure, image, stage, whole_night
@@ -158,18 +158,20 @@ def images_broken_since(date: str) -> Report:
 
 def test_steps_that_one_change_broke_lead_to_it_once() -> None:
     report = images_broken_since("2026-11-19")
-    found = leads(told(report))
+    [(label, known)] = first_steps(told(report)).items()
 
     between = "good last on 2026-11-19, 111111111111 to 222222222222"
     by = "commits since then by Ada, Bob, Cleo, Dan, Eve and 1 more"
-    assert found == {"vllm/amd64/framework_image": (between, by)}
+    assert (label, leads(known)) == ("vllm/amd64/framework_image", (between, by))
     markdown = report_markdown(report)
     assert markdown.count("- owner: ") == 2
     assert markdown.count(f"- {escape_cell(between)}\n- {escape_cell(by)}\n") == 1
-    _, amd64 = thread_messages(report)["vllm/amd64"]
-    _, arm64 = thread_messages(report)["vllm/arm64"]
+    thread = thread_messages(report, background=Background(mentions={"@org/images": "S0456"}))
+    (_, amd64), (_, arm64) = thread["vllm/amd64"], thread["vllm/arm64"]
     assert by in str(amd64)
+    assert "owner: <!subteam^S0456>" in str(amd64)
     assert "commits since" not in str(arm64)
+    assert "S0456" not in str(arm64)
     page = render_page(report, generated_at=datetime(2026, 11, 20, tzinfo=UTC))
     assert page.count(by) == 1
     assert page.count('<span class="why">@org/images</span>') == 2
@@ -181,8 +183,8 @@ def test_steps_that_one_change_broke_lead_to_it_once() -> None:
 def test_nothing_is_known_of_a_step_that_was_never_good() -> None:
     broken = image("vllm", "arm64", "framework", "failed", message="no space left")
     [found] = step_incidents(night(broken), ())
-    assert leads(told(night(broken, incidents=(found,)))) == {}
-    assert leads(told(night(broken))) == {}
+    assert leads(found) == ()
+    assert first_steps(told(night(broken))) == {}
 
 
 def test_what_recurs_comes_after_what_is_new_in_page_and_message() -> None:
