@@ -174,7 +174,7 @@ def _exchanged(registry: RegistrySettings, access: str) -> str:
     except httpx.TransportError as error:
         raise interruption(error, asked) from None
     if answer.status_code != httpx.codes.OK:
-        raise refusal(answer, asked)
+        raise refusal(answer, asked, [access])
     try:
         return str(answer.json()["refresh_token"])
     except (ValueError, LookupError, TypeError):

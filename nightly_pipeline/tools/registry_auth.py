@@ -22,6 +22,7 @@ Scopes = tuple[str, ...]
 
 _CHALLENGE = re.compile(r"(?P<scheme>basic|bearer)\b(?P<parameters>.*)", re.IGNORECASE | re.DOTALL)
 _PARAMETER = re.compile(r'(?P<name>\w+)="(?P<value>[^"]*)"')
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 _SHORTEST_TOKEN_S = 60.0  # what the protocol says where a token server names no time
 _RENEW_BEFORE_END = 0.1  # of a token's time
 
@@ -150,6 +151,8 @@ def _read_token(response: httpx.Response) -> _Granted:
     try:
         document = response.json()
         token = document.get("token") or document["access_token"]
+        if not _TOKEN.fullmatch(token):  # no header could carry it, and whoever says so would quote it
+            raise ValueError("no token")  # noqa: TRY301 - like what is no document at all
         lifetime = max(float(document.get("expires_in") or 0.0), 0.0) or _SHORTEST_TOKEN_S
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RegistryError(f"The token server {response.url.host} answered without a token.") from error

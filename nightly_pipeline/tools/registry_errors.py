@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -52,10 +53,17 @@ def error_codes(body: bytes) -> tuple[str, ...] | None:
         return None
 
 
-def refusal(response: httpx.Response, asked: Asked) -> NightlyError:
-    """The error for an answer that is none of those expected. The response's body must have been read."""
+def refusal(response: httpx.Response, asked: Asked, secrets: Iterable[str] = ()) -> NightlyError:
+    """The error for an answer that is none of those expected. The response's body must have been read.
+
+    Args:
+        response: the answer. It may say back the login it was sent, which is not shown.
+        asked: what was asked of whom.
+        secrets: what else was sent that is not to be shown.
+    """
     status, said = response.status_code, response.text.lower()
-    message = f"{asked}: {status} {response.reason_phrase}{_excerpt(response.text)}"
+    sent = (*secrets, *_login_in(response.request))
+    message = f"{asked}: {status} {mask(response.reason_phrase, sent)}{_excerpt(response.text, sent)}"
     codes = set(error_codes(response.content) or ())
     if any(words in said for words in _FULL) or status == httpx.codes.INSUFFICIENT_STORAGE:
         return RegistryFull(message)
@@ -129,6 +137,14 @@ def retry_after_s(response: httpx.Response) -> float | None:
         return None
 
 
-def _excerpt(said: str) -> str:
-    text = " ".join(mask(said).split())
+def _login_in(request: httpx.Request) -> tuple[str, ...]:
+    """What a request was sent with: the token, or the login as it is sent and its password."""
+    scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+    if scheme != "Basic":
+        return (sent,)
+    return sent, base64.b64decode(sent).decode().partition(":")[2]
+
+
+def _excerpt(said: str, secrets: Iterable[str]) -> str:
+    text = " ".join(mask(said, secrets).split())
     return f": {text[:_SHOWN_CHARS]}" if text else ""
