@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from datetime import UTC, datetime
 
 import pytest
 from lxml import html
@@ -15,8 +14,7 @@ from nightly_pipeline.page import render_index
 from tests.factories import DATE
 from tests.hostile import ATTACKS
 from tests.judged import DATES, GAPS, judged_night, past
-
-NOW = datetime(2026, 11, 20, 11, 30, tzinfo=UTC)
+from tests.unit.page.pages import NOW, words
 
 
 def overview() -> Overview:
@@ -28,10 +26,6 @@ def overview() -> Overview:
 def page(found: Overview, pages: dict[str, str] | None = None, **fields) -> html.HtmlElement:
     text = render_index(found, pages=pages or {}, generated_at=NOW, **fields)
     return html.document_fromstring(text)
-
-
-def words(element: html.HtmlElement) -> str:
-    return " ".join(element.text_content().split())
 
 
 def rows(tree: html.HtmlElement) -> list[list[str]]:
