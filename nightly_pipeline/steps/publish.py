@@ -30,6 +30,8 @@ from nightly_pipeline.steps.records import NightRecords
 
 Bring = Callable[[Registry], int]
 """Brings what is published into a registry and returns the bytes uploaded."""
+Tags = Callable[[], tuple[str, ...]]
+"""The tags it gets, asked for when it is there: a copy takes minutes, in which a newer night may have come."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,10 @@ class _Publishing:
 
     def serve(self, bring: Bring, tag: str, digest: str) -> dict[str, Any]:
         """Bring it to every registry it belongs in, under its run's tag and the moving one."""
-        tags = (tag, *_moving(self.planned, self.tools, self.date, self.log))
+
+        def tags() -> tuple[str, ...]:
+            return (tag, *_moving(self.planned, self.tools, self.date, self.log))
+
         bring = _signing(bring, self.tools, digest, self.log)
         targets = [self.tools.registries[role] for role in self.planned.registries]
         # One after the other: the primary has the image already and takes a second, and only what the main thread does
@@ -163,20 +168,19 @@ def _moving(
 
 
 def _serve(
-    target: Registry, bring: Bring, tags: Sequence[str], digest: str, log: LineSink
+    target: Registry, bring: Bring, tags: Tags, digest: str, log: LineSink
 ) -> tuple[PublishedCopy, NightlyError | None]:
-    copy = PublishedCopy(
-        registry=target.role, reference=target.reference(digest), tags=tuple(tags), digest=None
-    )
+    copy = PublishedCopy(registry=target.role, reference=target.reference(digest), tags=(), digest=None)
     try:
         uploaded = bring(target)
-        for tag in tags:
+        copy = copy.model_copy(update={"tags": tags()})
+        for tag in copy.tags:
             target.put_tag(tag, digest)
             _verify(target, tag, digest)
     except NightlyError as error:
         log(f"{target.role}: {error}")
         return copy.model_copy(update={"message": str(error)}), error
-    log(f"{target.role}: {target.reference(digest)} as {', '.join(tags)}; {uploaded} bytes uploaded")
+    log(f"{target.role}: {target.reference(digest)} as {', '.join(copy.tags)}; {uploaded} bytes uploaded")
     return copy.model_copy(update={"digest": digest, "uploaded_bytes": uploaded}), None
 
 

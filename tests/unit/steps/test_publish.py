@@ -193,6 +193,22 @@ def test_a_past_night_does_not_take_the_moving_tag_from_a_newer_one(tools, ecr, 
         assert registry.tags[f"{planned.moving_tag}-run-1f3a9c02"] == outcome.digest
 
 
+def test_a_newer_night_that_comes_while_an_image_is_copied_keeps_the_moving_tag(tools, acr, monkeypatch):
+    newer, copy = f"sha256:{'e' * 64}", acr.copy_from
+
+    def copy_slowly(source, digest):
+        acr.tags[MOVING_TAG] = newer
+        tools.records.write_outcome(publication(arch="amd64", date="2026-11-21"))
+        return copy(source, digest)
+
+    monkeypatch.setattr(acr, "copy_from", copy_slowly)
+    outcome = publish(tools)
+
+    assert outcome.status is PublicationStatus.PUBLISHED
+    assert acr.tags == {RUN_TAG: outcome.digest, MOVING_TAG: newer}
+    assert [one.tags for one in outcome.copies] == [(RUN_TAG, MOVING_TAG), (RUN_TAG,)]
+
+
 # --- an index of all architectures
 
 
