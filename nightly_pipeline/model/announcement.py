@@ -56,7 +56,11 @@ class Announcement(Record):
         if self.final or now - self.begun_at > GIVE_UP_AFTER:
             return False
         longer = 1 << min(max(self.failures - 1, 0), _LONGEST_EXPONENT)
-        return now - self.told_at >= _FIRST_WAIT * longer
+        return self.was_left_alone(now, _FIRST_WAIT * longer)
+
+    def was_left_alone(self, now: datetime, pause: timedelta) -> bool:
+        """Whether nobody has told the team for this long. What was told in the future was told by a wrong clock."""
+        return not timedelta() <= now - self.told_at < pause
 
     def remark(self, now: datetime) -> str | None:
         """What a message that comes late says of itself."""

@@ -107,7 +107,7 @@ class Announcer:
     def _wants_more(self, said: Announcement, report: Report) -> bool:
         """Not so soon; and not when the run has been summarised since this report of a running one was made."""
         summarised = said.final and report.run_id in said.verdicts
-        return not summarised and self.clock() - said.told_at >= _pause(said, self.every)
+        return not summarised and said.was_left_alone(self.clock(), _pause(said, self.every))
 
     def _telling(self, report: Report, links: Links, said: Announcement, usual_s: float | None) -> Telling:
         background = Background(

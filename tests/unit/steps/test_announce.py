@@ -86,6 +86,14 @@ def test_a_running_night_is_told_of_no_more_often_than_agreed(team) -> None:
     assert team.follow(running(1))
 
 
+def test_a_clock_that_was_wrong_silences_nobody(team) -> None:
+    team.clock.forward(hours=30)
+    team.follow(running(0))
+    team.clock.forward(hours=-30)
+    assert [said.date for said in team.announcer.unfinished()] == [DATE]
+    assert team.follow(running(1))
+
+
 def test_nothing_new_is_not_told(team) -> None:
     team.follow(running(0))
     team.clock.forward(minutes=5)
