@@ -41,6 +41,7 @@ from nightly_pipeline.model.plan import (
     publication_key,
     stage_key,
 )
+from nightly_pipeline.model.report_images import about_its_image
 from nightly_pipeline.model.verdict import night_status
 
 Outcome = ImageOutcome | StageOutcome | PublicationOutcome
@@ -126,7 +127,10 @@ def key_of(outcome: Outcome) -> Key:
 
 def build_report(date: str, plan: Plan, known: Known) -> Report:
     """Make the report of everything the known runs planned. Runs of other dates must not be among them."""
-    outcomes = [outcome for entry in plan.entries if (outcome := _newest(entry, date, known)) is not None]
+    newest = {
+        entry.key: found for entry in plan.entries if (found := _newest(entry, date, known)) is not None
+    }
+    outcomes = [about_its_image(outcome, newest) for outcome in newest.values()]
     images = tuple(outcome for outcome in outcomes if isinstance(outcome, ImageOutcome))
     stages = tuple(outcome for outcome in outcomes if isinstance(outcome, StageOutcome))
     publications = tuple(outcome for outcome in outcomes if isinstance(outcome, PublicationOutcome))
