@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from nightly_pipeline.errors import EnvironmentNotReady
 from nightly_pipeline.tools.files import explained
-from nightly_pipeline.tools.history_files import Month, flaw_of, months, write_parquet, writing
+from nightly_pipeline.tools.history_files import Month, deep_flaw_of, months, write_parquet, writing
 from nightly_pipeline.tools.history_session import Sources, connected, rows_query
 from nightly_pipeline.tools.history_table import SCHEMA, SORTED_BY
 
@@ -41,10 +41,10 @@ def pack(root: Path, *, before: str) -> list[str]:
 
 
 def _pack(root: Path, name: str) -> str | None:
-    """Pack one month, for who holds the lock."""
+    """Pack one month, for who holds the lock. Each page's checksum is looked at: what is packed has new ones."""
     [month] = months(root, since=name, until=f"{name}-31")
-    runs = [run for run in month.runs if flaw_of(run.path) is None]
-    if month.whole is not None and flaw_of(month.whole) is not None:
+    runs = [run for run in month.runs if deep_flaw_of(run.path) is None]
+    if month.whole is not None and deep_flaw_of(month.whole) is not None:
         return None
     if runs:
         wholes = (month.whole,) if month.whole else ()

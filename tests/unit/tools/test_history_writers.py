@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from nightly_pipeline.errors import DiskFull, EnvironmentNotReady
@@ -221,6 +222,22 @@ class TestPacking:
         assert "2026-09" in history.pack(before=DAY)
         assert damaged.exists()
         assert [problem.path for problem in history.problems()] == [damaged]
+        assert len(history.tests(self.DAYS[3])) == 2
+
+    def test_a_page_that_is_damaged_is_not_packed_under_a_new_checksum(self, history, tmp_path):
+        damaged = tmp_path / f"history/month=2026-09/{self.DAYS[2]},one,night.parquet"
+        with pq.ParquetFile(damaged) as file:
+            names = file.schema_arrow.names
+            column = file.metadata.row_group(0).column(names.index("node_id"))
+        content = bytearray(damaged.read_bytes())
+        begin = column.data_page_offset
+        if column.dictionary_page_offset is not None:
+            begin = min(begin, column.dictionary_page_offset)
+        content[begin + column.total_compressed_size - 1] ^= 0x10
+        damaged.write_bytes(content)
+        assert [problem.path for problem in history.problems(thorough=True)] == [damaged]
+        assert "2026-09" in history.pack(before=DAY)
+        assert damaged.exists()
         assert len(history.tests(self.DAYS[3])) == 2
 
     @pytest.mark.parametrize("step", range(1, 12))
