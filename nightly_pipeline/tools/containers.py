@@ -10,8 +10,8 @@ Nothing is mounted: files go in and results come out through the daemon, so that
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ from nightly_pipeline.tools.container_options import (
     create_arguments,
     labels,
 )
-from nightly_pipeline.tools.interrupts import signals_held_back
+from nightly_pipeline.tools.interrupts import run_then
 from nightly_pipeline.tools.ownership import default_owner
 
 
@@ -126,9 +126,14 @@ class DockerContainerRunner:
     ) -> ContainerResult:
         job = _Job(api, spec, sink, self._limits, runner=daemon_name(spec.docker_host))
         arguments = job.made_ready(owner=self._owner, network=self._network)
-        with _removed_afterwards(api, container_name(spec), sink) as name:
+        name = container_name(spec)
+
+        def run() -> ContainerResult:
             job.create(name, arguments)
             return job.run(name, workspace)
+
+        # Whatever has that name afterwards is killed and removed.
+        return run_then(run, afterwards=lambda: _remove(api, name, sink))
 
 
 def _require_empty(workspace: Path) -> None:
@@ -253,16 +258,6 @@ class _Job:
     def _fetch(self, name: str, folder: str, workspace: Path) -> Unpacked:
         with archive_of(self.api, name, folder, deadline_s=self.limits.collect_s) as chunks:
             return unpack(chunks, workspace, self.limits.collect)
-
-
-@contextmanager
-def _removed_afterwards(api: docker.APIClient, name: str, log: LineSink) -> Iterator[str]:
-    """Give the block a name for a container; whatever has that name afterwards is killed and removed."""
-    try:
-        yield name
-    finally:
-        with signals_held_back():
-            _remove(api, name, log)
 
 
 def _remove(api: docker.APIClient, name: str, log: LineSink) -> None:

@@ -63,7 +63,7 @@ def elsewhere(bench, client) -> Iterator[Callable[[str], subprocess.Popen[bytes]
 def test_an_interrupt_removes_the_container(bench, elsewhere, prelude, number):
     process = elsewhere(prelude + RUN_SLEEPING)
     process.send_signal(number)
-    assert process.wait(timeout=200) != 0
+    assert process.wait(timeout=500) != 0
     assert bench.left_behind() == []
 
 
@@ -72,7 +72,7 @@ def test_interrupts_in_a_row_do_not_stop_the_removal(bench, elsewhere):
     for _ in range(5):
         process.send_signal(signal.SIGINT)
         time.sleep(0.02)
-    assert process.wait(timeout=200) != 0
+    assert process.wait(timeout=500) != 0
     assert bench.left_behind() == []
 
 
