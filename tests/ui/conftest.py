@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests.ui.looking import BUSY_MS
+
 ROOT = Path(__file__).parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-BUSY_MS = 60_000
-"""How long a page may take to show what it is asked for, beside nights and builds."""
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Locator, Page
 
+BUSY_MS = 60_000
+"""How long a page may take to show what it is asked for, beside nights and builds."""
 DESK, PHONE, NARROW = (
     {"width": 1400, "height": 900},
     {"width": 390, "height": 844},
@@ -40,6 +43,22 @@ CONTRASTS = """
   return found;
 }
 """
+
+
+def open_tab(browser: Browser, **options: Any) -> Page:
+    """A tab of a busy machine's browser."""
+    tab = browser.new_page(**options)
+    tab.set_default_timeout(BUSY_MS)
+    return tab
+
+
+def is_scrolled_to(place: Locator, height: float) -> bool:
+    """Whether a place begins on the screen, as soon as that is so: a page scrolls when it has the time."""
+    script = (
+        "([one, height]) => { const { top } = one.getBoundingClientRect(); return top >= 0 && top < height; }"
+    )
+    place.page.wait_for_function(script, arg=[place.element_handle(), height])
+    return True
 
 
 class Shown:

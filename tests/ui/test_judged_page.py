@@ -17,7 +17,7 @@ from nightly_pipeline.model.trends import trends_of
 from nightly_pipeline.page import render_index, render_page
 from tests.factories import DATE
 from tests.judged import judged_night, past, plausible
-from tests.ui.looking import DESK, NARROW, PHONE, Shown
+from tests.ui.looking import DESK, NARROW, PHONE, Shown, is_scrolled_to, open_tab
 
 pytestmark = pytest.mark.ui
 
@@ -54,7 +54,7 @@ def show(browser: Browser, tmp_path: Path):
     def _show(name: str, *, size: dict[str, int] = DESK, scheme: str = "light") -> Shown:
         path = tmp_path / f"{name}.html"
         path.write_text(PAGES[name](), encoding="utf-8")
-        tabs.append(browser.new_page(viewport=size, color_scheme=scheme))
+        tabs.append(open_tab(browser, viewport=size, color_scheme=scheme))
         return Shown(tabs[-1], path)
 
     yield _show
@@ -122,8 +122,7 @@ def test_the_keyboard_unfolds_a_test_and_follows_it_to_its_incident(show) -> Non
     tab.locator("section.verdict-recurring a", has_text="radix-77c0").focus()
     tab.keyboard.press("Enter")
     expect(tab).to_have_url(re.compile("#incident-radix-77c0$"))
-    box = tab.locator("#incident-radix-77c0").bounding_box()
-    assert 0 <= box["y"] < DESK["height"]
+    assert is_scrolled_to(tab.locator("#incident-radix-77c0"), DESK["height"])
 
 
 def test_everything_that_can_be_clicked_can_be_reached_by_tab(show) -> None:
@@ -153,7 +152,7 @@ def test_pointing_at_a_night_says_its_values(show) -> None:
     column.hover()
 
     assert column.locator("title").text_content().startswith(f"{DATE}\nvllm 99.94 %, not whole")
-    assert column.evaluate("(one) => getComputedStyle(one).fillOpacity") != before
+    expect(column).not_to_have_css("fill-opacity", before)
 
 
 def test_a_plot_has_a_name_and_a_description_for_those_who_do_not_see_it(show) -> None:
@@ -186,14 +185,13 @@ def test_paper_has_everything_unfolded_and_says_where_links_lead(show, screensho
 def test_without_scripts_everything_is_still_there(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "red.html"
     path.write_text(PAGES["red"](), encoding="utf-8")
-    context = browser.new_context(java_script_enabled=False)
-    tab = context.new_page()
+    tab = open_tab(browser, java_script_enabled=False)
     tab.goto(path.as_uri())
 
     assert tab.locator("#filter").is_hidden()
     assert tab.locator(".chart").count() == 8
     assert tab.locator(".tests").count() == 6
-    context.close()
+    tab.close()
 
 
 def test_a_night_of_the_list_is_reached_by_keyboard(show) -> None:

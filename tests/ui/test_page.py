@@ -13,7 +13,18 @@ from nightly_pipeline.model.report import Report
 from nightly_pipeline.page import render_page
 from tests.factories import broken_night, failure, image, night, stage, whole_night
 from tests.hostile import ATTACKS
-from tests.ui.looking import CONTRAST, CONTRASTS, DESK, LARGE_CONTRAST, LARGE_TEXT_PX, NARROW, PHONE, Shown
+from tests.ui.looking import (
+    CONTRAST,
+    CONTRASTS,
+    DESK,
+    LARGE_CONTRAST,
+    LARGE_TEXT_PX,
+    NARROW,
+    PHONE,
+    Shown,
+    is_scrolled_to,
+    open_tab,
+)
 
 pytestmark = pytest.mark.ui
 
@@ -27,7 +38,7 @@ def show(browser: Browser, tmp_path: Path):
     def _show(report: Report, *, size: dict[str, int] = DESK, scheme: str = "light") -> Shown:
         path = tmp_path / "report.html"
         path.write_text(render_page(report, generated_at=NOW), encoding="utf-8")
-        tabs.append(browser.new_page(viewport=size, color_scheme=scheme))
+        tabs.append(open_tab(browser, viewport=size, color_scheme=scheme))
         return Shown(tabs[-1], path)
 
     yield _show
@@ -103,16 +114,17 @@ def test_hostile_text_runs_no_script_and_makes_no_element(show) -> None:
 
 def test_even_an_injected_script_would_not_run(show) -> None:
     shown = show(whole_night())
-    shown.tab.evaluate(
-        """() => {
-          const one = document.createElement("script");
-          one.textContent = "window.ran = true";
-          document.body.append(one);
-        }"""
-    )
+    with shown.tab.expect_console_message() as complaint:
+        shown.tab.evaluate(
+            """() => {
+              const one = document.createElement("script");
+              one.textContent = "window.ran = true";
+              document.body.append(one);
+            }"""
+        )
 
+    assert "Content Security Policy" in complaint.value.text
     assert shown.tab.evaluate("window.ran") is None
-    assert "Content Security Policy" in shown.complaints[0]
 
 
 def test_the_keyboard_reaches_the_results_and_a_cell_leads_to_its_problem(show) -> None:
@@ -121,13 +133,13 @@ def test_the_keyboard_reaches_the_results_and_a_cell_leads_to_its_problem(show) 
 
     assert tab.evaluate("document.activeElement.textContent") == "Skip to the results"
     tab.keyboard.press("Enter")
+    expect(tab).to_have_url(re.compile("#content$"))
     tab.locator(".step", has_text="timed_out").focus()
     assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     tab.keyboard.press("Enter")
 
     expect(tab).to_have_url(re.compile("#trtllm-amd64-integration$"))
-    article = tab.locator("article#trtllm-amd64-integration")
-    assert 0 <= article.bounding_box()["y"] < DESK["height"]
+    assert is_scrolled_to(tab.locator("article#trtllm-amd64-integration"), DESK["height"])
 
 
 def test_the_filter_finds_failing_tests_by_keyboard(show) -> None:
@@ -151,8 +163,8 @@ def test_paper_shows_everything_black_on_white(show) -> None:
 
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert tab.locator("details:not([open])").count() == 0
-    assert tab.get_by_text("message 29").is_visible()
-    assert not tab.locator(".filter").is_visible()
+    expect(tab.get_by_text("message 29")).to_be_visible()
+    expect(tab.locator(".filter")).to_be_hidden()
 
 
 def test_thousands_of_failures_can_be_opened_and_searched(show) -> None:
@@ -169,4 +181,4 @@ def test_thousands_of_failures_can_be_opened_and_searched(show) -> None:
 
     expect(tab.locator(".tests:visible")).to_have_count(1)
     tab.locator(".tests:visible summary").click()
-    assert tab.get_by_text("AssertionError: case 13499").is_visible()
+    expect(tab.get_by_text("AssertionError: case 13499")).to_be_visible()
