@@ -92,7 +92,11 @@ def run(  # noqa: PLR0913 - one door, so it has every handle
     call = _Call(tuple(map(str, argv)), dict(env or {}), tuple(secrets))
     started = time.monotonic()
     process = call.start(cwd)
-    pipes = Pipes(process, stdin=stdin, on_stdout=on_stdout, on_stderr=on_stderr, keep_bytes=keep_bytes)
+    try:
+        pipes = Pipes(process, stdin=stdin, on_stdout=on_stdout, on_stderr=on_stderr, keep_bytes=keep_bytes)
+    except BaseException:  # too many open files, say: what nobody watches must not go on
+        _end_group(process, grace_s)
+        raise
     try:
         ended = pipes.pump(deadline=started + deadline_s, drain_s=_DRAIN_S)
     finally:

@@ -233,6 +233,31 @@ def test_a_sink_that_raises_ends_the_program(tmp_path):
     assert not is_alive(int((tmp_path / "pid").read_text()))
 
 
+def test_a_program_that_cannot_be_watched_is_ended():
+    script = (  # in a process of its own, which has no file left to watch the pipes with
+        "import os, resource, subprocess\n"
+        "from nightly_pipeline.tools import process\n"
+        "started = []\n"
+        "class Popen(subprocess.Popen):\n"
+        "    def __init__(self, *arguments, **named):\n"
+        "        super().__init__(*arguments, **named)\n"
+        "        started.append(self)\n"
+        "        free = os.dup(0)\n"
+        "        os.close(free)\n"
+        "        resource.setrlimit(resource.RLIMIT_NOFILE, (free, free))\n"
+        "process.subprocess.Popen = Popen\n"
+        "try:\n"
+        "    process.run(['sleep', '300'], deadline_s=300)\n"
+        "except OSError as error:\n"
+        "    print(error.strerror, started[0].poll())\n"
+        "    started[0].kill()\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script], env=_environment(), check=True, capture_output=True, text=True
+    )
+    assert said.stdout == "Too many open files -15\n"
+
+
 def test_an_interrupt_ends_the_program(tmp_path):
     script = (
         "from pathlib import Path\n"
