@@ -64,7 +64,7 @@ def pack_op(context: dg.OpExecutionContext, workplace: Workplace) -> None:
     history = open_history(workplace.settings())
     try:
         packed = history.pack(before=datetime.now(UTC).date().isoformat())
-        problems = history.problems()
+        problems = history.problems(thorough=True)
     except NightlyError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     context.log.info("packed: %s", ", ".join(packed) or "nothing to do")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
+import pyarrow.parquet as pq
 import pytest
 
 from nightly_pipeline.assets.naming import RUN_DATE_TAG
@@ -74,6 +75,19 @@ def test_a_damaged_history_is_said_and_does_not_keep_artifacts(settings):
     result = run()
     assert not result.success
     assert store.dates() == []
+
+
+def test_a_page_of_the_history_that_is_damaged_is_said(settings):
+    open_history(settings).write(night(date=days_ago(0)), [], [row(date=days_ago(0))])
+    file = next(settings.history_root.rglob("*.parquet"))
+    content = bytearray(file.read_bytes())
+    with pq.ParquetFile(file) as parquet:
+        last = parquet.metadata.row_group(parquet.metadata.num_row_groups - 1)
+        column = last.column(parquet.schema_arrow.names.index("node_id"))
+    begin = min(filter(None, (column.dictionary_page_offset, column.data_page_offset)))
+    content[begin + column.total_compressed_size - 1] ^= 0x10
+    file.write_bytes(content)
+    assert not run().success
 
 
 def test_it_runs_every_day_before_the_night(settings):
