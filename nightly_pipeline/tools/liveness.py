@@ -8,6 +8,8 @@ from pathlib import Path
 
 _START_TIME_FIELD = 19  # of /proc/PID/stat, counted from the state, which follows the parenthesised name
 
+_ENDED = ("Z", "X", "x")  # states of processes that run no more
+
 
 def this_process() -> str:
     """A token that names this process on this machine: host, number, start."""
@@ -23,14 +25,19 @@ def is_gone(token: str) -> bool:
 
 
 def _started(pid: int) -> str:
-    """When the process started, in the kernel's ticks; empty when there is none; `-` where the kernel does not say."""
+    """When the process started, in the kernel's ticks; empty when there is none; `-` where the kernel does not say.
+
+    One that has ended, and that nobody has waited for, is none: where the first process of a container waits for no
+    others, it stays in the list for good.
+    """
     if not Path("/proc/self/stat").is_file():
         return _answers(pid)
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
-    return stat.rpartition(")")[2].split()[_START_TIME_FIELD]
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in _ENDED else fields[_START_TIME_FIELD]
 
 
 def _answers(pid: int) -> str:
