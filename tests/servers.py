@@ -16,21 +16,31 @@ from typing import Any, TypeVar
 import dagster as dg
 import httpx
 
+from nightly_pipeline.assets import automation, pruning, retention
 from tests.clock import stay_clear_of
-from tests.e2e.conftest import A_MODULE_S, ROOT, SmallNight
+from tests.e2e.conftest import A_MODULE_S, PATIENCE_S, ROOT, SmallNight
 from tests.ports import free_port
 
 BIN = ROOT / ".venv" / "bin"
 LOCATION = {"repositoryLocationName": "nightly_pipeline", "repositoryName": "__repository__"}
 SUMMARY_TAG = "nightly/summary_of"
-SCHEDULED = dt.time(5, 30), dt.time(8)
-"""When the daemon begins runs of its own accord (UTC): the retention's, and the night."""
-START_S, END_S, POLL_S = 400, 20, 0.5
+
+
+def _time_of(cron: str) -> dt.time:
+    minute, hour, *_ = cron.split()
+    return dt.time(int(hour), int(minute))
+
+
+SCHEDULED = [
+    _time_of(cron) for cron in (automation.SCHEDULE, pruning.SCHEDULE, *retention.SCHEDULES.values())
+]
+"""When the daemon begins runs of its own accord (UTC): the night, and what deletes."""
+END_S, POLL_S = 20, 0.5
 
 _Found = TypeVar("_Found")
 
 
-def wait_for(what: str, look: Callable[[], _Found | None], *, within_s: float) -> _Found:
+def wait_for(what: str, look: Callable[[], _Found | None], *, within_s: float = PATIENCE_S) -> _Found:
     """What `look` finds, as soon as it finds something true."""
     deadline = time.monotonic() + within_s
     while True:
@@ -67,25 +77,23 @@ class Servers:
         with self.night.instance() as instance:
             return list(instance.get_runs(dg.RunsFilter(**filters)))
 
-    def ended(self, run_id: str, *, within_s: float = 500) -> dg.DagsterRun:
+    def ended(self, run_id: str) -> dg.DagsterRun:
         """A run, when it has ended."""
 
         def look() -> dg.DagsterRun | None:
             (run,) = self.runs(run_ids=[run_id])
             return run if run.is_finished else None
 
-        return wait_for(f"the end of run {run_id}", look, within_s=within_s)
+        return wait_for(f"the end of run {run_id}", look)
 
     def summaries(self, run_id: str) -> list[dg.DagsterRun]:
         """The runs that summarise a run."""
         return self.runs(tags={SUMMARY_TAG: run_id})
 
-    def summary(self, run_id: str, *, within_s: float = 400) -> dg.DagsterRun:
+    def summary(self, run_id: str) -> dg.DagsterRun:
         """The run that summarises a run, when it has ended."""
-        requested = wait_for(
-            f"the summary of run {run_id}", lambda: self.summaries(run_id), within_s=within_s
-        )
-        return self.ended(requested[0].run_id, within_s=within_s)
+        requested = wait_for(f"the summary of run {run_id}", lambda: self.summaries(run_id))
+        return self.ended(requested[0].run_id)
 
 
 @contextmanager
@@ -101,7 +109,7 @@ def dagster_servers(night: SmallNight) -> Iterator[Servers]:
     with ExitStack() as stack:
         stack.enter_context(_process(night, logs, "dagster-webserver", "-h", "127.0.0.1", "-p", str(port)))
         stack.enter_context(_process(night, logs, "dagster-daemon", "run"))
-        wait_for("the webserver and the daemon", lambda: _are_ready(servers), within_s=START_S)
+        wait_for("the webserver and the daemon", lambda: _are_ready(servers))
         yield servers
 
 
@@ -131,7 +139,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait(END_S)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait(END_S)
+    process.wait(PATIENCE_S)
 
 
 _STATE = """
@@ -139,6 +147,13 @@ _STATE = """
   workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError {
     __typename ... on PythonError { message } } } } }
   instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } }
+}
+"""
+_SENSORS = """
+query ($selector: RepositorySelector!) {
+  sensorsOrError(repositorySelector: $selector) { ... on Sensors { results {
+    name sensorState { status ticks(limit: 5) { status } }
+  } } }
 }
 """
 
@@ -152,4 +167,12 @@ def _are_ready(servers: Servers) -> bool:
     broken = [entry["message"] for entry in locations if entry and entry["__typename"] == "PythonError"]
     assert not broken, broken
     daemons = state["instance"]["daemonHealth"]["allDaemonStatuses"]
-    return bool(locations) and all(locations) and all(one["healthy"] for one in daemons if one["required"])
+    at_work = all(one["healthy"] for one in daemons if one["required"])
+    return bool(locations) and all(locations) and at_work and sensors_have_looked(servers.graphql)
+
+
+def sensors_have_looked(graphql: Callable[[str, Mapping[str, Any]], dict[str, Any]]) -> bool:
+    """Whether each has looked once: what ended before a sensor's first look, it never learns of."""
+    sensors = graphql(_SENSORS, {"selector": LOCATION})["sensorsOrError"]["results"]
+    on = [one["sensorState"] for one in sensors if one["sensorState"]["status"] == "RUNNING"]
+    return bool(on) and all(any(tick["status"] != "STARTED" for tick in one["ticks"]) for one in on)
