@@ -30,7 +30,7 @@ IMAGE = "nightly-pipeline:test"
 BASE = "nightly-pipeline-test-base"
 CLIENT = "nightly-pipeline-test-client"
 COMPOSE = ("docker", "compose")
-UP_S = 600
+UP_S = 900
 
 _MAKE_ROOT = """
 set -euo pipefail
@@ -44,7 +44,7 @@ as_root mmdebstrap --quiet --variant=extract --skip=output/dev --components=main
 
 
 def command(
-    *argv: str, folder: Path = ROOT, expect: int | None = 0, timeout_s: float = 800, **env: str
+    *argv: str, folder: Path = ROOT, expect: int | None = 0, timeout_s: float = 1200, **env: str
 ) -> str:
     """Run a program of this machine; its standard output."""
     done = subprocess.run(
@@ -127,7 +127,7 @@ def _server(folder: Path) -> Iterator[str]:
     as_user = ("runuser", "-u", user, "--") if user else ()
     make = ("-U", "nightly", "-A", "scram-sha-256", f"--pwfile={folder / 'password'}")
     command(*as_user, str(programs / "initdb"), "-D", str(data), *make)
-    control = (*as_user, str(programs / "pg_ctl"), "--pgdata", str(data), "--wait", "--timeout", "120")
+    control = (*as_user, str(programs / "pg_ctl"), "--pgdata", str(data), "--wait", "--timeout", "600")
     listen = f"-p {port} -h 127.0.0.1 -k ''"
     command(*control, "start", "--log", str(folder / "postgres.log"), "--options", listen)
     try:

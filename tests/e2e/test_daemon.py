@@ -14,11 +14,10 @@ import pytest
 
 from nightly_pipeline.settings import load_settings
 from tests.clock import days_ago, today
-from tests.e2e.conftest import ROOT, SmallNight, make_night
+from tests.e2e.conftest import A_TEST_S, PATIENCE_S, ROOT, SmallNight, make_night
 from tests.servers import BIN, LOCATION, SUMMARY_TAG, Servers, dagster_servers, wait_for
 
-# The first test waits for what is shared: servers, two nights, their summaries.
-pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(A_TEST_S)]
 
 ONE_STAGE = {
     "architectures": {"arm64": None},
@@ -59,7 +58,7 @@ def backfilled(servers: Servers) -> dict[str, dg.DagsterRun]:
         env={**night.environment(), "DAGSTER_HOME": str(night.home / "dagster_home")},
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -72,14 +71,20 @@ def backfilled(servers: Servers) -> dict[str, dg.DagsterRun]:
 
 @pytest.fixture(scope="module")
 def cancelled(servers: Servers, backfilled: dict[str, dg.DagsterRun]) -> dg.DagsterRun:
-    """Everything materialized as the UI does it, and terminated while an image was being built."""
+    """Everything materialized as the UI does it, and terminated while an image was being built that takes long."""
+    dockerfile = servers.night.source / "docker" / "vllm" / "Dockerfile"
+    committed = dockerfile.read_text()
+    # Told apart from those of other tests on this engine: it must not be in its cache one day.
+    slow = f"AS framework\nRUN : {servers.night.repository} && sleep 3600\n"
+    dockerfile.write_text(committed.replace("AS framework\n", slow))
     run_id = launch(servers, EVERYTHING)
     image = "vllm__amd64__framework_image"
-    wait_for("its first build", lambda: image in steps_started(servers, run_id), within_s=300)
+    wait_for("its first build", lambda: image in steps_started(servers, run_id))
     answer = servers.graphql(
         "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }", {"id": run_id}
     )
     assert answer["terminateRun"]["__typename"] == "TerminateRunSuccess"
+    dockerfile.write_text(committed)
     return servers.ended(run_id)
 
 
@@ -214,8 +219,7 @@ def test_cancellation_is_summarised_by_itself(
     assert report["status"] == "incomplete"
     assert {row["status"] for row in report["stages"]} == {"cancelled"}
     images = {row["kind"]: row["status"] for row in report["images"]}
-    assert images["runtime"] == "cancelled"
-    assert images["framework"] in {"cancelled", "built"}  # it may have ended before the request came
+    assert images == {"framework": "cancelled", "runtime": "cancelled"}
 
 
 def test_a_run_of_the_command_line_is_summarised_by_itself_alone(
@@ -225,7 +229,7 @@ def test_a_run_of_the_command_line_is_summarised_by_itself_alone(
         reasons = [tick["skipReason"] or "" for tick in sensor(servers, "summary_after_success")["ticks"]]
         return any(commanded.run_id in reason for reason in reasons)
 
-    wait_for("the sensor's look at that run", looked_at, within_s=300)
+    wait_for("the sensor's look at that run", looked_at)
     (summary,) = servers.summaries(commanded.run_id)
     assert summary.status is dg.DagsterRunStatus.SUCCESS
     assert "dagster/sensor_name" not in summary.tags
@@ -286,7 +290,7 @@ def test_the_watching_sensors_are_on_and_none_has_failed(
     def ticks() -> list[dict[str, Any]]:
         return sensor(servers, name)["ticks"]
 
-    wait_for(f"a tick of {name}", ticks, within_s=300)
+    wait_for(f"a tick of {name}", ticks)
     assert sensor(servers, name)["status"] == "RUNNING"
     assert [tick["error"] for tick in ticks() if tick["error"]] == []
 

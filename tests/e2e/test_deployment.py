@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ import httpx
 import pytest
 
 from tests.clock import days_ago
-from tests.e2e.conftest import make_night, manifest
+from tests.e2e.conftest import A_TEST_S, make_night, manifest
 from tests.e2e.deployed import Deployment, command, deployment
+from tests.e2e.test_interruptions import SLOW_TEST
 from tests.registries import ACR, ECR
-from tests.servers import LOCATION, SUMMARY_TAG, wait_for
+from tests.servers import LOCATION, SUMMARY_TAG, sensors_have_looked, wait_for
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(A_TEST_S)]
 
 ONE_STAGE = {
     "architectures": {"arm64": None},
@@ -37,6 +39,7 @@ mutation ($params: ExecutionParams!) {
 @pytest.fixture(scope="module")
 def deployed(place: Path) -> Iterator[Deployment]:
     with deployment(make_night(place, ("vllm",), ONE_STAGE)) as up:
+        wait_for("the sensors", lambda: sensors_have_looked(partial(graphql, up)))
         yield up
 
 
@@ -50,7 +53,7 @@ def run(deployed: Deployment) -> dg.DagsterRun:
 def graphql(deployed: Deployment, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
     url = f"http://127.0.0.1:{deployed.port}/graphql"
     answer = httpx.post(
-        url, json={"query": query, "variables": variables or {}}, timeout=180, trust_env=False
+        url, json={"query": query, "variables": variables or {}}, timeout=600, trust_env=False
     )
     document = answer.json()
     assert "errors" not in document, document["errors"]
@@ -75,7 +78,7 @@ def ended(deployed: Deployment, run_id: str) -> dg.DagsterRun:
             found = instance.get_run_by_id(run_id)
         return found if found is not None and found.is_finished else None
 
-    return wait_for(f"the end of run {run_id}", look, within_s=500)
+    return wait_for(f"the end of run {run_id}", look)
 
 
 def what_happened(deployed: Deployment, run_id: str) -> str:
@@ -100,7 +103,7 @@ def test_a_run_is_a_container_of_its_own_and_leaves_none_behind(
     assert run.status is dg.DagsterRunStatus.SUCCESS, what_happened(deployed, run.run_id)
     assert run.tags["docker/container_id"]
     assert run.tags["dagster/image"] == "nightly-pipeline:test"
-    wait_for("its removal", lambda: not containers(f"label=dagster/run_id={run.run_id}"), within_s=200)
+    wait_for("its removal", lambda: not containers(f"label=dagster/run_id={run.run_id}"))
     assert containers(f"label=io.nightly.run-id={run.run_id}") == []
 
 
@@ -125,20 +128,24 @@ def test_the_daemon_summarises_it_in_a_container_too(deployed: Deployment, run: 
         with deployed.instance() as instance:
             return list(instance.get_runs(dg.RunsFilter(tags={SUMMARY_TAG: run.run_id})))
 
-    (summary,) = wait_for("its summary", look, within_s=400)
+    (summary,) = wait_for("its summary", look)
     done = ended(deployed, summary.run_id)
     assert done.status is dg.DagsterRunStatus.SUCCESS
     assert done.tags["docker/container_id"] != run.tags["docker/container_id"]
 
 
 def test_a_cancelled_run_ends_what_it_started(deployed: Deployment, run: dg.DagsterRun) -> None:
+    slow = deployed.night.source / "docker" / "suite" / "unit" / "test_slow_on_purpose.py"
+    slow.write_text(SLOW_TEST)
     run_id = launch(deployed, "nightly_vllm")
-    wait_for("its test container", lambda: containers(f"label=io.nightly.run-id={run_id}"), within_s=500)
-    graphql(deployed, "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }", {"id": run_id})
-    assert ended(deployed, run_id).status is dg.DagsterRunStatus.CANCELED
-    wait_for(
-        "the end of its containers", lambda: not containers(f"label=io.nightly.run-id={run_id}"), within_s=60
+    own = f"label=io.nightly.run-id={run_id}"
+    wait_for("its test container", lambda: containers(own, "label=io.nightly.step=vllm/amd64/unit_tests"))
+    answer = graphql(
+        deployed, "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }", {"id": run_id}
     )
+    assert answer["terminateRun"]["__typename"] == "TerminateRunSuccess"
+    assert ended(deployed, run_id).status is dg.DagsterRunStatus.CANCELED
+    wait_for("the end of its containers", lambda: not containers(own))
 
 
 def test_no_container_of_the_pipeline_knows_the_password_of_another(deployed: Deployment) -> None:
