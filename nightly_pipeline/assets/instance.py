@@ -11,6 +11,7 @@ from nightly_pipeline.assets.naming import PROCESS_TAG
 from nightly_pipeline.assets.night_run import runs_in_the_command
 from nightly_pipeline.errors import RecordError
 from nightly_pipeline.settings import Settings, bind_process_to
+from nightly_pipeline.tools.files import explained, move_into_place, new_file
 from nightly_pipeline.tools.liveness import is_gone
 
 _DEFAULT_STATE = ".nightly/"
@@ -34,9 +35,15 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 
 
 def _write_if_other(path: Path, text: str) -> None:
-    """Leave a file that is right already alone: a daemon may be reading it."""
-    if not path.is_file() or path.read_text() != text:
-        path.write_text(text)
+    """Leave a file that is right already alone; whoever reads it meanwhile finds the old or the new one, whole.
+
+    Half of it would be a configuration as well: of an instance that keeps its records elsewhere.
+    """
+    if path.is_file() and path.read_text() == text:
+        return
+    with explained(path), new_file(path.parent) as (file, temporary):
+        file.write(text.encode())
+        move_into_place(file, temporary, path)
 
 
 def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
