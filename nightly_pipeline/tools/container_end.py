@@ -19,7 +19,7 @@ _LONGEST_LOOK_AWAY_S = 30
 _PATIENCE_S = 60.0
 """How long a daemon that was lost may take to come back: a restart, a broken connection."""
 _OOM_LOOKS, _OOM_LOOK_S = 12, 0.25
-"""How often, and how far apart, a container that was killed is asked about: its kernel's word may be slow to come."""
+"""How often, and how far apart, one that ended badly is asked about: its kernel's word may be slow to come."""
 _KILLED = 137
 _LOST = (_KILLED, 255)
 """What a container's exit code is when its daemon went down under it."""
@@ -104,7 +104,7 @@ class EndWatch:
         if self._lost and exit_code in _LOST and not timed_out:
             note(self._log, "the connection to the Docker daemon was lost and the container with it")
             exit_code = None
-        killed_for_memory = self._killed_for_memory(state, suspect=exit_code == _KILLED and not timed_out)
+        killed_for_memory = self._killed_for_memory(state, suspect=bool(exit_code) and not timed_out)
         if killed_for_memory:
             note(self._log, "the kernel killed a process of this container for memory")
         return Ended(
@@ -115,7 +115,7 @@ class EndWatch:
         )
 
     def _killed_for_memory(self, state: dict[str, Any], *, suspect: bool) -> bool:
-        """As the daemon says. News of a kill may come after that of the end: a suspect is asked for a while."""
+        """As the daemon says. News of a kill may come after that of the end: a bad end is asked about for a while."""
         looks = 0 if not suspect or self._spec.memory_bytes is None else _OOM_LOOKS
         while not state.get("OOMKilled") and looks:
             looks -= 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import Any
 
 import docker
@@ -21,6 +22,8 @@ _log = logging.getLogger(__name__)
 
 _READ_BYTES = 256 * 1024
 _STDOUT = 1
+_PATIENCE_S = 60.0
+"""How long a daemon whose connection broke may take to answer again."""
 
 
 class LogFollower:
@@ -50,8 +53,8 @@ class LogFollower:
 
     def _follow(self) -> None:
         try:
-            self._read_streams()
-            if self._still_running():
+            broke = self._read_streams()
+            if broke or self._still_running():
                 self._read_log()
         except (DockerException, OSError, *UNREACHABLE):
             _log.warning("the output of container %s broke off", self._container, exc_info=True)
@@ -64,7 +67,8 @@ class LogFollower:
         response = getattr(self._socket, "_response", None)  # where docker-py keeps the connection alive
         (self._socket if response is None else response).close()
 
-    def _read_streams(self) -> None:
+    def _read_streams(self) -> bool:
+        """Read to the end; whether that was surely not the container's."""
         decoder = FrameDecoder()
         try:
             while data := docker.utils.socket.read(self._socket, _READ_BYTES):
@@ -72,12 +76,20 @@ class LogFollower:
                     self._lines.feed(stream, content)
         except OSError:
             _log.debug("the streams of container %s broke", self._container, exc_info=True)
+            return True
+        return False
 
     def _still_running(self) -> bool:
-        try:
-            return bool(self._api.inspect_container(self._container)["State"]["Running"])
-        except APIError:
-            return False
+        give_up = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return bool(self._api.inspect_container(self._container)["State"]["Running"])
+            except APIError:
+                return False
+            except UNREACHABLE:  # what broke the streams may have broken this connection, too
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(1)
 
     def _read_log(self) -> None:
         """The whole log from its start, less what has been read: the daemon knows no position in it."""

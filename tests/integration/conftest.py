@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from nightly_pipeline.tools.registry import OciRegistry
-from tests.integration.containers_support import Bench
+from tests.integration.containers_support import READY, Bench, deadlines_from_ready
 from tests.registries import ACR, BUSY_S, ECR, empty_repository, read_manifest
 
 BASE_IMAGE = f"{ECR}/nightly-base:python-3.11-bookworm"
@@ -92,6 +92,13 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path / "results")
     yield bench
     assert bench.left_behind() == []
+
+
+@pytest.fixture
+def from_ready(bench: Bench) -> Iterator[None]:
+    """Lets the deadlines of a bench's containers count from when they have said READY."""
+    with deadlines_from_ready(lambda _watch: READY in bench.lines):
+        yield
 
 
 def _base_is_there() -> bool:

@@ -6,15 +6,20 @@ import functools
 import hashlib
 import json
 import sys
+import time
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import docker
 import httpx
+import pytest
 
 from nightly_pipeline.model.requests import ContainerResult, ContainerSpec
+from nightly_pipeline.tools.container_end import Ended, EndWatch
 from nightly_pipeline.tools.containers import DockerContainerRunner, RunnerLimits
 from nightly_pipeline.tools.ownership import OWNER_LABEL
 from tests.registries import BUSY_S
@@ -114,6 +119,32 @@ def spec(*command: str, **changes: Any) -> ContainerSpec:
         "environment": {"PYTHONDONTWRITEBYTECODE": "1"},
     }
     return ContainerSpec(**{**fields, **changes})
+
+
+READY = "READY"
+"""What a program says when it has come to the point that a test is about."""
+
+
+def until(condition: Callable[[], object], seconds: float = 500) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@contextmanager
+def deadlines_from_ready(is_ready: Callable[[EndWatch], bool]) -> Iterator[None]:
+    """Count deadlines from when a program is ready: how long it takes to start says how busy the machine is."""
+    wait = EndWatch.wait
+
+    def wait_from_ready(watch: EndWatch) -> Ended:
+        until(lambda: is_ready(watch) or not watch._state()["Running"])
+        watch._started = time.monotonic()
+        return wait(watch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EndWatch, "wait", wait_from_ready)
+        yield
 
 
 @dataclass

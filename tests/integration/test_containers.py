@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
+import docker
 import pytest
 
 from nightly_pipeline.errors import ContainerError, EnvironmentNotReady, NoGpu
@@ -10,7 +14,7 @@ from nightly_pipeline.tools.archive import ArchiveLimits
 from nightly_pipeline.tools.container_end import EndWatch
 from nightly_pipeline.tools.container_logs import LogLimits
 from nightly_pipeline.tools.containers import RunnerLimits
-from tests.integration.containers_support import python, variant_of_base
+from tests.integration.containers_support import READY, python, until, variant_of_base
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 
@@ -33,10 +37,17 @@ def test_a_program_that_is_not_there_is_a_result_too(bench):
 
 
 def test_duration_is_the_containers_not_ours(bench, monkeypatch):
-    look = EndWatch._state
-    monkeypatch.setattr(EndWatch, "_state", lambda watch: time.sleep(5) or look(watch))
+    look, seen = EndWatch._state, []
+
+    def look_late(watch):
+        time.sleep(1)
+        seen.append(look(watch))
+        return seen[-1]
+
+    monkeypatch.setattr(EndWatch, "_state", look_late)
     result = bench.run("sleep", "1")
-    assert 0.9 <= result.duration_s < 5.9  # Docker notes the start a moment after it
+    started, finished = (datetime.fromisoformat(seen[-1][name]) for name in ("StartedAt", "FinishedAt"))
+    assert result.duration_s == (finished - started).total_seconds()
 
 
 def test_both_streams_come_in_whole_lines(bench):
@@ -57,27 +68,40 @@ def test_output_right_before_the_end_is_not_lost(bench):
     assert bench.output == [str(number) for number in range(1, 20001)]
 
 
+TERM_IS_7 = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+TERM_IS_NOTHING = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+IS_READY = f"print('{READY}')\ntime.sleep(600)"
+
+
+@pytest.mark.usefixtures("from_ready")
 def test_term_at_the_deadline_is_honoured(bench):
-    code = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\ntime.sleep(60)"
-    result = bench.run(*python(code), deadline_s=5.0, grace_s=50.0)
+    result = bench.run(*python(TERM_IS_7 + IS_READY), deadline_s=2.0, grace_s=100.0)
     assert (result.exit_code, result.timed_out, result.out_of_memory) == (7, True, False)
-    assert 5.0 <= result.duration_s < 55.0
-    assert "deadline of 5 s" in bench.notes
+    assert result.duration_s >= 2.0
+    assert "deadline of 2 s" in bench.notes
 
 
+@pytest.mark.usefixtures("from_ready")
 def test_a_container_that_ignores_term_is_killed_after_the_grace(bench):
-    code = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf')\ntime.sleep(60)"
-    result = bench.run(*python(code), deadline_s=5.0, grace_s=1.0)
+    result = bench.run(*python(TERM_IS_NOTHING + IS_READY), deadline_s=2.0, grace_s=1.0)
     assert (result.exit_code, result.timed_out, result.out_of_memory) == (137, True, False)
-    assert 6.0 <= result.duration_s < 55.0
-    assert bench.output == ["deaf"]
+    assert result.duration_s >= 3.0
+    assert bench.output == [READY]
 
 
+@pytest.mark.usefixtures("from_ready")
 def test_a_program_without_a_term_handler_ends_on_term(bench):
-    result = bench.run("sleep", "60", deadline_s=2.0, grace_s=50.0)
+    result = bench.run("sh", "-c", f"echo {READY}; exec sleep 600", deadline_s=2.0, grace_s=100.0)
     assert (result.exit_code, result.timed_out) == (143, True)
 
 
+@pytest.fixture
+def patience(monkeypatch):
+    """As long as it takes for the kernel's word that a process was killed for memory."""
+    monkeypatch.setattr("nightly_pipeline.tools.container_end._OOM_LOOKS", 1000)
+
+
+@pytest.mark.usefixtures("patience")
 def test_running_out_of_memory_is_told_from_other_kills(bench):
     result = bench.run(*python("b = bytearray(300 * 1024**2)"), memory_bytes=64 * MIB)
     assert (result.exit_code, result.out_of_memory, result.timed_out) == (137, True, False)
@@ -90,8 +114,22 @@ def test_a_kill_within_the_limit_is_not_called_out_of_memory(bench):
 
 
 def test_a_child_killed_for_memory_is_said_but_a_good_end_stays_good(bench):
-    child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'bytearray(300 * 1024**2)'])"
-    result = bench.run(*python(child), memory_bytes=64 * MIB)
+    code = (
+        "import signal, subprocess, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        "subprocess.run([sys.executable, '-c', 'bytearray(300 * 1024**2)'])\n"
+    )
+    client = docker.from_env()
+
+    def end_it_when_the_kill_is_known() -> None:
+        until(lambda: READY in bench.lines)
+        (container,) = bench.left_behind()
+        until(lambda: client.api.inspect_container(container)["State"]["OOMKilled"])
+        client.api.kill(container, signal="SIGTERM")
+
+    with contextlib.closing(client), ThreadPoolExecutor(1) as elsewhere:
+        ended = elsewhere.submit(end_it_when_the_kill_is_known)
+        result = bench.run(*python(code + IS_READY), memory_bytes=64 * MIB)
+        ended.result()
     assert (result.exit_code, result.out_of_memory) == (0, False)
     assert "for memory" in bench.notes
 
@@ -153,16 +191,15 @@ def test_results_come_back_with_their_folders(bench):
     assert (bench.workspace / "a/b/two").read_text() == "2\n"
 
 
+@pytest.mark.usefixtures("from_ready")
 def test_results_come_back_after_a_kill(bench):
-    code = (
-        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "open('/results/evidence.jsonl', 'w').write('started')\ntime.sleep(60)"
-    )
-    result = bench.run(*python(code), collect="/results", deadline_s=5.0, grace_s=0.0)
+    code = TERM_IS_NOTHING + "open('/results/evidence.jsonl', 'w').write('started')\n" + IS_READY
+    result = bench.run(*python(code), collect="/results", deadline_s=1.0, grace_s=0.0)
     assert result.exit_code == 137
     assert (result.collected / "evidence.jsonl").read_text() == "started"
 
 
+@pytest.mark.usefixtures("patience")
 def test_results_come_back_after_running_out_of_memory(bench):
     code = "open('/results/evidence.jsonl', 'w').write('started')\nbytearray(300 * 1024**2)"
     result = bench.run(*python(code), collect="/results", memory_bytes=64 * MIB)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.containers_support import python, variant_of_base
+from tests.integration.containers_support import READY, python, variant_of_base
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 
@@ -44,7 +44,7 @@ def test_the_number_of_processes_is_limited(bench):
     code = (
         "import os, time\nfor count in range(200):\n"
         "  try: pid = os.fork()\n  except OSError: print('refused at', count < 50); break\n"
-        "  if pid == 0: time.sleep(20); os._exit(0)"
+        "  if pid == 0: time.sleep(600); os._exit(0)"
     )
     bench.run(*python(code), pids_limit=40)
     assert bench.output == ["refused at True"]
@@ -71,10 +71,14 @@ def test_the_entrypoint_is_replaced_or_kept(bench):
     assert bench.output == ["entry a", "mine b"]
 
 
+@pytest.mark.usefixtures("from_ready")
 def test_an_image_cannot_choose_another_signal_for_its_end(bench):
     image = variant_of_base(StopSignal="SIGUSR2")
-    code = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\ntime.sleep(60)"
-    assert bench.run(*python(code), image=image, deadline_s=5.0, grace_s=50.0).exit_code == 7
+    code = (
+        "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+        f"print('{READY}')\ntime.sleep(600)"
+    )
+    assert bench.run(*python(code), image=image, deadline_s=1.0, grace_s=100.0).exit_code == 7
 
 
 def test_an_images_health_check_does_not_run(bench):
