@@ -130,7 +130,8 @@ def build_report(date: str, plan: Plan, known: Known) -> Report:
     newest = {
         entry.key: found for entry in plan.entries if (found := _newest(entry, date, known)) is not None
     }
-    outcomes = [about_its_image(outcome, newest) for outcome in newest.values()]
+    planned = {run.run_id: run.planned for run in known.runs}
+    outcomes = [about_its_image(key, newest, planned) for key in newest]
     images = tuple(outcome for outcome in outcomes if isinstance(outcome, ImageOutcome))
     stages = tuple(outcome for outcome in outcomes if isinstance(outcome, StageOutcome))
     publications = tuple(outcome for outcome in outcomes if isinstance(outcome, PublicationOutcome))

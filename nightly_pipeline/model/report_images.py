@@ -1,12 +1,12 @@
 """What a night's tests and publications are about: the very image that its report shows, or they are not known.
 
-A run that builds an image again, and is ended before its tests, leaves the results of an earlier run of the night: they
-are about other bytes.
+A run that builds an image again, and is ended before it tests it, leaves the results of an earlier run of the night:
+they are about other bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from nightly_pipeline.model.outcomes import (
     GOOD_IMAGE,
@@ -24,15 +24,24 @@ from nightly_pipeline.model.tags import short_run_id
 _Outcome = ImageOutcome | StageOutcome | PublicationOutcome
 
 
-def about_its_image(outcome: _Outcome, newest: Mapping[Key, _Outcome]) -> _Outcome:
-    """The outcome; `not_run` where it is a good one of another image than the newest of its cell.
+def about_its_image(
+    key: Key, newest: Mapping[Key, _Outcome], planned: Mapping[str, Collection[Key]]
+) -> _Outcome:
+    """The newest outcome of an entry; `not_run` where it is a good one of an image before the one that is shown.
+
+    Only where the run that built the newer image was to test (or to publish) it, and did not come to that: who builds
+    an image alone has asked for nothing else.
 
     Args:
-        outcome: the newest of a planned entry.
-        newest: all of them.
+        key: of a planned entry that has an outcome.
+        newest: the newest outcome of each of them.
+        planned: run id -> what the run set out to do.
     """
+    outcome = newest[key]
     image = newest.get(image_key(outcome.framework, outcome.arch or "", "runtime"))
     if not isinstance(image, ImageOutcome) or image.status not in GOOD_IMAGE:
+        return outcome
+    if key not in planned.get(image.run_id, ()):
         return outcome
     if isinstance(outcome, StageOutcome) and outcome.status in GOOD_STAGE:
         return outcome if _same(outcome.image_digest, image.digest) else _not_tested(outcome, image)

@@ -1,4 +1,4 @@
-"""An image that was built again and neither tested nor published: what is known of the one before is not of it."""
+"""An image that was built again and not tested, though it was to be: what is known of the one before is not of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def rebuilt(**fields):
 
 
 @pytest.mark.parametrize("state", ["cancelled", "failed", "succeeded", "running"])
-@pytest.mark.parametrize("planned", [EVERYTHING, [RUNTIME]], ids=["whole", "the image alone"])
+@pytest.mark.parametrize("planned", [EVERYTHING, [RUNTIME, PUBLISHED, UNIT]], ids=["whole", "a part"])
 def test_a_night_whose_image_was_built_again_and_not_tested_is_not_green(state, planned):
     second = run(state, "run-2", planned, started=[RUNTIME])
 
@@ -59,11 +59,22 @@ def test_a_failure_on_an_image_that_was_built_again_since_is_still_told():
     assert entry_of(found, UNIT) == failed
 
 
+def test_who_builds_an_image_alone_leaves_the_newest_results_of_all_else():
+    found = report(
+        run("succeeded"),
+        run("succeeded", "run-2", [RUNTIME]),
+        outcomes={"run-1": WHOLE, "run-2": [rebuilt()]},
+    )
+
+    assert entry_of(found, UNIT) == good(UNIT)
+    assert found.status is NightStatus.GREEN
+
+
 def test_an_image_that_was_taken_over_is_the_one_that_was_tested():
     taken = image("vllm", "amd64", "runtime", "reused", run_id="run-2")
     found = report(
         run("succeeded"),
-        run("succeeded", "run-2", [RUNTIME]),
+        run("cancelled", "run-2", started=[RUNTIME]),
         outcomes={"run-1": WHOLE, "run-2": [taken]},
     )
 
