@@ -112,6 +112,11 @@ def test_news_of_memory_may_come_after_that_of_the_end(watch, looks):
     assert ended.out_of_memory
 
 
+def test_a_program_that_outlives_its_worker_is_asked_about_too(watch):
+    ended, _ = watch(Daemon(exited(1), exited(1), exited(1, OOMKilled=True)))
+    assert (ended.exit_code, ended.out_of_memory) == (1, True)
+
+
 def test_without_a_memory_limit_nobody_is_asked_twice(watch):
     ended, _ = watch(Daemon(exited(137), exited(137, OOMKilled=True)), memory_bytes=None)
     assert not ended.out_of_memory
