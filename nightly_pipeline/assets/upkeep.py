@@ -8,7 +8,8 @@ import dagster as dg
 
 from nightly_pipeline.model.catalog import Runner
 from nightly_pipeline.settings import Settings
-from nightly_pipeline.tools.leftovers import remove_leftovers
+from nightly_pipeline.steps.bisect_looks import AT_WORK
+from nightly_pipeline.tools.leftovers import WORK_FOLDER, remove_leftovers
 
 ACTIVE = [
     dg.DagsterRunStatus.QUEUED,
@@ -22,9 +23,18 @@ ACTIVE = [
 def prepare_night(instance: dg.DagsterInstance, settings: Settings, *, run_id: str | None = None) -> None:
     """Set the pools' limits from the runners' slots and remove what ended runs left behind."""
     set_pool_limits(instance, settings.table.runners)
-    active = {run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=ACTIVE))}
     hosts = {runner.docker_host for runner in settings.table.runners.values()}
-    remove_leftovers(settings.home, hosts, active_runs=active | ({run_id} if run_id else set()))
+    own = {run_id} if run_id else set()
+    remove_leftovers(settings.home, hosts, active_runs=lambda: own | _at_work(instance, settings))
+
+
+def _at_work(instance: dg.DagsterInstance, settings: Settings) -> set[str]:
+    """The runs that are not over, and the searches that a person has begun: of those Dagster knows nothing.
+
+    A search that was killed leaves its folder; its container goes when its deadline has passed.
+    """
+    runs = {run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=ACTIVE))}
+    return runs | {folder.name for folder in (settings.home / WORK_FOLDER).glob(f"{AT_WORK}*")}
 
 
 def set_pool_limits(instance: dg.DagsterInstance, runners: Mapping[str, Runner]) -> None:

@@ -34,6 +34,8 @@ from nightly_pipeline.steps.ports import History, LineSink
 from nightly_pipeline.steps.rerun_tests import Purpose, Rerun, rerun_tests
 from nightly_pipeline.steps.stages import StageRun, StageTools
 
+AT_WORK = "bisect-"
+"""How the folder of a search begins that is at work, and the run that its containers are of."""
 Workspace = Callable[[str, Key], AbstractContextManager[Path]]
 """An empty folder for one look, removed afterwards."""
 _OF_THE_MACHINE = (
@@ -84,7 +86,7 @@ class Looks:
         """
         image = self.images[night]
         started = monotonic()
-        with self.workspace(f"bisect-{self.name}", (night,)) as folder:
+        with self.workspace(f"{AT_WORK}{self.name}", (night,)) as folder:
             there = self.stage_tools(folder).registry.digest_of(image.digest or "") is not None
         if not there:
             said = _Said(Finding.UNCLEAR, "its image is not in the registry any more")
@@ -131,7 +133,7 @@ class Looks:
 
     def _push(self, run: ImageRun, commit: Commit, now: datetime) -> tuple[str, str]:
         """Build and push it; return where it is, and its digest."""
-        with self.workspace(f"bisect-{self.name}", (commit.revision[:12], "build")) as folder:
+        with self.workspace(f"{AT_WORK}{self.name}", (commit.revision[:12], "build")) as folder:
             tools = self.build_tools(folder)
             tag = search_tag(self.image.framework, self.image.arch, self.name, commit.revision)
             reference = tools.registry.reference(tag)
@@ -155,14 +157,15 @@ class Looks:
         return said
 
     def _run(self, part: str, image: ImageOutcome, revision: str | None) -> Rerun:
-        run = StageRun(self.stage, image.date, image.run_id, image, only=(self.test.node_id,))
+        # The container is of this search: of the run that built the image it would be a leftover, to be removed.
+        search = f"{AT_WORK}{self.name}"
+        run = StageRun(self.stage, image.date, search, image, only=(self.test.node_id,))
         purpose = Purpose("bisect", f"bisects/{self.name}/{part}", revision)
-        with self.workspace(f"bisect-{self.name}", (part,)) as folder:
+        with self.workspace(search, (part,)) as folder:
             done = rerun_tests(run, self.stage_tools(folder), self.log, purpose)
-        if done.rows:
-            self.history.add(
-                done.rows, date=image.date, run_id=image.run_id, part=f"bisect-{self.name}-{part}"
-            )
+        rows = [row.model_copy(update={"run_id": image.run_id}) for row in done.rows]
+        if rows:
+            self.history.add(rows, date=image.date, run_id=image.run_id, part=f"{search}-{part}")
         return done
 
     def _meaning(self, done: Rerun) -> _Said:

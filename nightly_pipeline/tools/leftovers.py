@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from nightly_pipeline.errors import NightlyError
 from nightly_pipeline.tools.container_daemon import open_daemon
 from nightly_pipeline.tools.ownership import installation_id
-from nightly_pipeline.tools.reaper import reap, reap_folders
+from nightly_pipeline.tools.reaper import ActiveRuns, reap, reap_folders
 
 WORK_FOLDER = "work"
 TEMPORARY_PREFIX = "nightly-"
@@ -21,9 +21,7 @@ _TIMEOUT_S = 30
 _log = logging.getLogger(__name__)
 
 
-def remove_leftovers(
-    home: Path, docker_hosts: Iterable[str | None], *, active_runs: Collection[str]
-) -> list[str]:
+def remove_leftovers(home: Path, docker_hosts: Iterable[str | None], *, active_runs: ActiveRuns) -> list[str]:
     """Remove this installation's containers of runs that are over, on every runner, and old work folders.
 
     A runner that cannot be reached is skipped: whatever runs there next says so.

@@ -99,6 +99,15 @@ def test_a_nights_image_is_asked_by_running_the_one_test(world, files, finding, 
     assert containers.specs[0].image.endswith(world.images[DATE].digest)
 
 
+def test_a_look_is_of_its_search_and_what_it_finds_of_the_run_that_built_the_image(world):
+    """A container of a run that is over is a leftover, and removed when the next night begins."""
+    world, containers = leaving(world, GOOD)
+    world.at_night(DATE)
+    assert containers.specs[0].run_id == "bisect-abc123"
+    ((row,),) = world.history.parts.values()
+    assert row.run_id == world.images[DATE].run_id
+
+
 def test_an_image_from_before_the_test_cannot_tell_and_says_so(world):
     nothing = staging.lines(session(), *collected(), finish(5))
     world, _ = leaving(world, nothing, exit_code=5)
