@@ -21,8 +21,10 @@ from nightly_pipeline.model.evidence import StageEvidence, fold_events, stage_st
 from nightly_pipeline.model.evidence_rows import rows_of_stage
 from nightly_pipeline.model.outcomes import StageStatus
 from nightly_pipeline.model.requests import ContainerResult, ContainerSpec
+from nightly_pipeline.tools.container_end import EndWatch
 from nightly_pipeline.tools.containers import DockerContainerRunner
 from tests.factories import stage as stage_outcome
+from tests.integration.containers_support import READY, until
 from tests.unit.evidence_plugin.case import told
 from tests.unit.evidence_plugin.cases import CASES
 from tests.unit.evidence_plugin.checking import check_export
@@ -34,6 +36,7 @@ ENVIRONMENT = {
     EVIDENCE_FILE_VARIABLE: f"{RESULTS}/evidence.jsonl",
     "PYTHONPATH": "/nightly/plugin:/opt/tools",
 }
+_READY: set[str] = set()  # labels of the containers that have said so
 PLUGINS = ("pytest", "pytest-timeout", "pytest-xdist", "pytest-rerunfailures")
 CONTAINERFILE = """\
 FROM {base}
@@ -108,15 +111,17 @@ def run(
     folder: Path,
     *command: str,
     inject: dict[str, bytes] | None = None,
-    on_line: Callable[[str], None] = lambda _line: None,
+    when_ready: Callable[[str], None] | None = None,
     **changes: Any,
 ) -> Ended:
-    """Run one container with the plugin in it."""
+    """Run one container with the plugin in it; `when_ready` is called with its label once it says READY."""
     lines: list[str] = []
+    label = f"evidence-test={uuid.uuid4().hex}"
 
     def log(line: str) -> None:
         lines.append(line)
-        on_line(line)
+        if line.endswith(READY):
+            _READY.add(label)
 
     spec = ContainerSpec(
         image=image,
@@ -130,8 +135,15 @@ def run(
         working_dir="/",
         inject={**plugin_files("/nightly/plugin"), **(inject or {})},
         collect=RESULTS,
+        labels=dict([label.split("=")]),
     )
-    result = DockerContainerRunner().run(replace(spec, **changes), workspace=folder, log=log)
+    with ThreadPoolExecutor(1) as elsewhere:
+        if when_ready is not None:
+            elsewhere.submit(lambda: (until(lambda: label in _READY), when_ready(label)))
+        try:
+            result = DockerContainerRunner().run(replace(spec, **changes), workspace=folder, log=log)
+        finally:
+            _READY.add(label)  # it has ended, ready or not
     return Ended(result, read(folder / "evidence.jsonl"), "\n".join(lines), folder)
 
 
@@ -161,23 +173,20 @@ def run_table(image: str, folder: Path) -> Ended:
     return run(image, folder, *command, inject=inject, environment=environment, deadline_s=800)
 
 
+def is_ready(watch: EndWatch) -> bool:
+    """Whether one of these containers has said READY."""
+    return any("=".join(label) in _READY for label in watch._spec.labels.items())
+
+
 def run_and(*docker: str) -> Callable[..., Ended]:
     """Run a suite, and a docker command on its container as soon as a test says READY."""
 
+    def interfere(label: str) -> None:
+        container = _output("docker", "ps", "--quiet", "--filter", f"label={label}")
+        _output("docker", *docker, container)
+
     def run_interfered_with(image: str, folder: Path, source: str) -> Ended:
-        name = uuid.uuid4().hex
-
-        def interfere() -> None:
-            container = _output("docker", "ps", "--quiet", "--filter", f"label=evidence-test={name}")
-            _output("docker", *docker, container)
-
-        def listen(line: str) -> None:
-            if line.endswith("READY"):
-                elsewhere.submit(interfere)
-
-        with ThreadPoolExecutor(1) as elsewhere:
-            labels = {"evidence-test": name}
-            return run_suite(image, folder, source, arguments=("-s",), labels=labels, on_line=listen)
+        return run_suite(image, folder, source, when_ready=interfere)
 
     return run_interfered_with
 

@@ -17,9 +17,12 @@ from nightly_pipeline.errors import ContainerError
 from nightly_pipeline.model.evidence import failures_of
 from nightly_pipeline.model.outcomes import EngineFacts, StageCounts, StageStatus
 from nightly_pipeline.model.requests import ContainerResult
+from nightly_pipeline.tools.container_end import EndWatch
+from tests.integration.containers_support import deadlines_from_ready
 from tests.integration.evidence_support import (
     Ended,
     image_with_pytest,
+    is_ready,
     read,
     run,
     run_and,
@@ -38,18 +41,22 @@ import pytest
 def test_it(n): pass
 """
 IMAGE_FACTS = {"engine": {"kind": "mock", "name": "vllm", "version": "0.9"}}
+# Output is caught as ever; what is said of being ready goes past that.
 HANGS_IN_PYTHON = """
 import time
 def test_good(): pass
-def wait_for_an_answer(): print("\\nREADY", flush=True); time.sleep(600)
-def test_hangs(): wait_for_an_answer()
+def wait_for_an_answer(capfd):
+    with capfd.disabled(): print("\\nREADY", flush=True)
+    time.sleep(600)
+def test_hangs(capfd): wait_for_an_answer(capfd)
 def test_later(): pass
 """
 HANGS_IN_A_LIBRARY = """
 import ctypes
-def test_hangs():
+def test_hangs(capfd):
     mutex, libc = ctypes.create_string_buffer(128), ctypes.CDLL(None)
     libc.pthread_mutex_lock(mutex)
+    with capfd.disabled(): print("\\nREADY", flush=True)
     libc.pthread_mutex_lock(mutex)
 """
 GREEDY = """
@@ -62,6 +69,7 @@ def test_loud():
     for _ in range(50): print("x" * 999_999)
     assert False, "loud"
 """
+HANGS_S = 5  # seconds until what hangs is ended
 Containers = dict[str, Future[Ended]]
 
 
@@ -73,7 +81,7 @@ def image(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def containers(image: str, base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
-    """All containers, under way. Deadlines leave a busy machine the time to start."""
+    """All containers, under way. A deadline of what hangs counts from when it does."""
 
     def start(run_it: Callable[..., Ended], where: str, *arguments: str, **changes: object) -> Future[Ended]:
         return pool.submit(run_it, where, tmp_path_factory.mktemp("container"), *arguments, **changes)
@@ -81,12 +89,22 @@ def containers(image: str, base_image: str, tmp_path_factory: pytest.TempPathFac
     facts = {"/etc/nightly/image.json": json.dumps(IMAGE_FACTS).encode()}
     little = {"memory_bytes": 200 * 1024**2}
     workers = {"arguments": ("-n", "2"), "memory_bytes": 400 * 1024**2}
-    with ThreadPoolExecutor(12) as pool:
+
+    def counts_now(watch: EndWatch) -> bool:
+        return watch._spec.deadline_s > HANGS_S or is_ready(watch)
+
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        deadlines_from_ready(counts_now),
+        ThreadPoolExecutor(12) as pool,
+    ):
+        # The kernel's word that something was killed for memory is waited for, however late it comes.
+        patch.setattr("nightly_pipeline.tools.container_end._OOM_LOOKS", 1000)
         yield {
             "table": start(run_table, image),
             "clean": start(run_suite, image, CLEAN, inject=facts),
-            "hangs in Python": start(run_suite, image, HANGS_IN_PYTHON, deadline_s=45, grace_s=30),
-            "hangs in a library": start(run_suite, image, HANGS_IN_A_LIBRARY, deadline_s=45, grace_s=5),
+            "hangs in Python": start(run_suite, image, HANGS_IN_PYTHON, deadline_s=HANGS_S, grace_s=100),
+            "hangs in a library": start(run_suite, image, HANGS_IN_A_LIBRARY, deadline_s=HANGS_S, grace_s=20),
             "greedy": start(run_suite, image, GREEDY, **little),
             "greedy worker": start(run_suite, image, GREEDY, **workers),
             "loud": start(run_suite, image, LOUD, arguments=("-s",)),
