@@ -27,6 +27,7 @@ from nightly_pipeline.stores import open_history, open_source
 from nightly_pipeline.tools.artifacts import LocalArtifactStore
 from nightly_pipeline.tools.base_images import digests_behind
 from nightly_pipeline.tools.git import GitRepository
+from nightly_pipeline.tools.turns import FileTurns
 
 FOLDER = "bisects"
 
@@ -106,7 +107,23 @@ def with_looks_of(begun: BisectRecord, fresh: BisectRecord, images: Mapping[str,
 def go_on(
     settings: Settings, search: OpenSearch, limits: Limits, log: LineSink, *, repeat: int
 ) -> BisectRecord:
-    """Go on with a search until it is over or a limit is reached."""
+    """Go on with a search until it is over or a limit is reached.
+
+    Raises:
+        UsageError: somebody else is at it; two would take away each other's folders and what is written down.
+    """
+    with FileTurns(settings.home / FOLDER / ".turns").take(search.name, wait_s=0) as mine:
+        if not mine:
+            raise UsageError(
+                f"the search for {search.record.test.node_id} is under way in another process",
+                next_step="Wait until that one has ended: then the same command says what was found.",
+            )
+        return _go_on(settings, search, limits, log, repeat=repeat)
+
+
+def _go_on(
+    settings: Settings, search: OpenSearch, limits: Limits, log: LineSink, *, repeat: int
+) -> BisectRecord:
     source = open_source(settings)
     looks = _looks(settings, search, source, log, repeat=repeat)
     tools = BisectTools(

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from nightly_pipeline.assets.bisecting import with_looks_of
+from nightly_pipeline.assets.bisecting import FOLDER, OpenSearch, go_on, with_looks_of
+from nightly_pipeline.errors import UsageError
 from nightly_pipeline.model.bisect import Finding
 from nightly_pipeline.model.bisect_ends import NightImage
 from nightly_pipeline.model.bisect_record import BisectRecord, Look
 from nightly_pipeline.model.history import TestIdentity
 from nightly_pipeline.model.judgement import Commit
+from nightly_pipeline.settings import load_settings
+from nightly_pipeline.steps.bisect import Limits
+from nightly_pipeline.tools.artifacts import LocalArtifactStore
+from nightly_pipeline.tools.turns import FileTurns
 
 TEST = TestIdentity(framework="vllm", arch="amd64", stage="unit", node_id="unit/test_a.py::test_b")
 GOOD, BAD = "2026-11-01", "2026-11-03"
@@ -58,3 +63,16 @@ def test_a_night_that_was_brought_in_since_is_asked_too(finding):
     assert (now.nights, now.looks) == ((GOOD, "2026-11-02", BAD), LOOKS[:2])
     assert now.night_search.next == "2026-11-02"
     assert now.with_look(Look(name="2026-11-02", finding=finding)).night_search.next is None
+
+
+def test_a_search_that_is_under_way_is_left_to_who_began_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("NIGHTLY_HOME", str(tmp_path))
+    settings, found = load_settings("local"), images(n1="a", n2="b")
+    store = LocalArtifactStore(settings.home / FOLDER)
+    search = OpenSearch("0f3a9c025d1e", record(found), found, store)
+    with (
+        FileTurns(settings.home / FOLDER / ".turns").take(search.name, wait_s=0),
+        pytest.raises(UsageError, match="under way in another process"),
+    ):
+        go_on(settings, search, Limits(seconds=0), print, repeat=1)
+    assert store.keys("") == []
