@@ -64,7 +64,7 @@ def _request(folder: Path, base_image: str, repository: str, platform: str, salt
             "org.opencontainers.image.source": "https://example.org/x",
         },
         push_reference=f"{ECR}/{repository}:sbom-{platform[6:]}-{salt}",
-        deadline_s=120,
+        deadline_s=280,
         sbom_generator=pinned(SCANNER),
     )
 
