@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.clock import days_ago
-from tests.e2e.conftest import A_TEST_S, make_night, manifest
+from tests.e2e.conftest import A_TEST_S, git, make_night, manifest
 from tests.e2e.deployed import Deployment, command, deployment
 from tests.e2e.test_interruptions import SLOW_TEST
 from tests.registries import ACR, ECR
@@ -135,8 +135,10 @@ def test_the_daemon_summarises_it_in_a_container_too(deployed: Deployment, run: 
 
 
 def test_a_cancelled_run_ends_what_it_started(deployed: Deployment, run: dg.DagsterRun) -> None:
-    slow = deployed.night.source / "docker" / "suite" / "unit" / "test_slow_on_purpose.py"
-    slow.write_text(SLOW_TEST)
+    source = deployed.night.source
+    (source / "docker" / "suite" / "unit" / "test_slow_on_purpose.py").write_text(SLOW_TEST)
+    git(source, "add", "-A")
+    git(source, "commit", "-q", "-m", "Take time")
     run_id = launch(deployed, "nightly_vllm")
     own = f"label=io.nightly.run-id={run_id}"
     wait_for("its test container", lambda: containers(own, "label=io.nightly.step=vllm/amd64/unit_tests"))
