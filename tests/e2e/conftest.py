@@ -24,7 +24,7 @@ from tests.registries import ACR, BUSY_S, ECR, empty_repository, read_manifest
 ROOT = Path(__file__).parents[2]
 NIGHTLY = ROOT / ".venv" / "bin" / "nightly"
 PROFILE = "small.yaml"
-A_MODULE_S = 600
+A_MODULE_S = 900
 """How long the nights of a module take, on a busy machine."""
 PATIENCE_S = 900
 """When something that is waited for is given up: late is no error, never is."""
