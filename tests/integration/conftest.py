@@ -14,7 +14,12 @@ import httpx
 import pytest
 
 from nightly_pipeline.tools.registry import OciRegistry
-from tests.integration.containers_support import READY, Bench, deadlines_from_ready
+from tests.integration.containers_support import (
+    READY,
+    Bench,
+    deadlines_from_ready,
+    remove_what_was_pushed,
+)
 from tests.registries import ACR, BUSY_S, ECR, empty_repository, read_manifest
 
 BASE_IMAGE = f"{ECR}/nightly-base:python-3.11-bookworm"
@@ -72,6 +77,13 @@ def repository(machine: None) -> Iterator[str]:
         subprocess.run(["docker", "image", "rm", "--force", *set(images)], capture_output=True, check=False)
 
 
+@pytest.fixture(scope="session")
+def variants() -> Iterator[None]:
+    """What a session's container tests push goes at the end."""
+    yield
+    remove_what_was_pushed()
+
+
 @pytest.fixture
 def ecr(repository: str) -> Iterator[OciRegistry]:
     """The session's repository in the registry with the role of ECR."""
@@ -87,7 +99,7 @@ def acr(repository: str) -> Iterator[OciRegistry]:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path, variants: None) -> Iterator[Bench]:
     """A place to run containers in, none of which may be left behind."""
     bench = Bench(tmp_path / "results")
     yield bench

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -9,7 +10,6 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,13 @@ from tests.registries import BUSY_S
 
 REGISTRY = "localhost:5000"
 BASE_REPOSITORY = "nightly-base"
-OWN_REPOSITORY = "test-containers"
+# Of this process's own: docker-registry writes the links of a layer anew each time it is mounted, and not at once.
+OWN_REPOSITORY = f"test-containers-{uuid.uuid4().hex[:12]}"
 BASE_TAG = "python-3.11-bookworm"
 OWN = f"http://{REGISTRY}/v2/{OWN_REPOSITORY}"
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_PUSHED: set[str] = set()
 _ANY = {
     "Accept": f"{INDEX},{MANIFEST},application/vnd.docker.distribution.manifest.list.v2+json,"
     "application/vnd.docker.distribution.manifest.v2+json"
@@ -47,7 +49,18 @@ def push_manifest(document: dict[str, Any]) -> str:
     httpx.put(
         url, content=content, headers={"Content-Type": document["mediaType"]}, timeout=BUSY_S
     ).raise_for_status()
+    _PUSHED.add(sha256(content))
     return sha256(content)
+
+
+def remove_what_was_pushed() -> None:
+    """From the registry and from the daemon."""
+    with contextlib.closing(docker.from_env()) as client:
+        for digest in _PUSHED:
+            httpx.delete(f"{OWN}/manifests/{digest}", timeout=BUSY_S)
+            with contextlib.suppress(docker.errors.APIError):  # most were never pulled
+                client.api.remove_image(reference(digest))
+    _PUSHED.clear()
 
 
 def mount_blob(digest: str) -> None:
@@ -132,7 +145,7 @@ def until(condition: Callable[[], object], seconds: float = 500) -> None:
         time.sleep(0.05)
 
 
-@contextmanager
+@contextlib.contextmanager
 def deadlines_from_ready(is_ready: Callable[[EndWatch], bool]) -> Iterator[None]:
     """Count deadlines from when a program is ready: how long it takes to start says how busy the machine is."""
     wait = EndWatch.wait

@@ -30,7 +30,7 @@ MACHINE = python("import platform; print(platform.machine())")
 
 
 @pytest.fixture
-def bench(tmp_path) -> Iterator[Bench]:
+def bench(tmp_path, variants) -> Iterator[Bench]:
     bench = Bench(tmp_path / "results", limits=IMPATIENT)
     yield bench
     assert bench.left_behind() == []
