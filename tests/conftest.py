@@ -1,8 +1,9 @@
-"""How the suite is spread over worker processes, and how hypothesis looks for examples."""
+"""What all tests start from: their worker processes and order, signals, a terminal, hypothesis and its examples."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,12 @@ settings.register_profile(
 )
 settings.register_profile("suite", settings.get_profile("search"), derandomize=True, database=None)
 settings.load_profile("suite")
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C mean something to the programs of the tests: what a shell starts in its background ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
